@@ -1,0 +1,23 @@
+"""Attack recommender systems with fake profiles, and defend them, with scikit-learn."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from skrecsec.attacks import (
+    AverageAttackTransformer,
+    BandwagonAttackTransformer,
+    RandomAttackTransformer,
+)
+from skrecsec.recommenders import MFRecommender, TCDRecommender
+
+try:
+    __version__ = version("skrecsec")
+except PackageNotFoundError:  # pragma: no cover - running from a source tree
+    __version__ = "0.0.0"
+
+__all__ = [
+    "AverageAttackTransformer",
+    "BandwagonAttackTransformer",
+    "MFRecommender",
+    "RandomAttackTransformer",
+    "TCDRecommender",
+]

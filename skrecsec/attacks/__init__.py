@@ -1,0 +1,13 @@
+"""Attacks: transformers that append fake profiles to the ratings that a model is trained on."""
+
+from skrecsec.attacks._heuristic import (
+    AverageAttackTransformer,
+    BandwagonAttackTransformer,
+    RandomAttackTransformer,
+)
+
+__all__ = [
+    "AverageAttackTransformer",
+    "BandwagonAttackTransformer",
+    "RandomAttackTransformer",
+]

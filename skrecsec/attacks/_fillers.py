@@ -1,0 +1,70 @@
+"""Filler items and what is known of their ratings: shared by the attacks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from numba import njit
+
+
+class RatingStatistics(NamedTuple):
+    """Mean and standard deviation of the known ratings, in all and of each item.
+
+    An item's own figures are used where there are enough ratings: one for the mean, two for the
+    standard deviation. Elsewhere those of all ratings stand in.
+    """
+
+    mean: float
+    std: float
+    item_counts: np.ndarray
+    item_means: np.ndarray
+    item_stds: np.ndarray
+
+
+def rating_statistics(known) -> RatingStatistics:
+    """Return the statistics of the known profiles, a CSR matrix. O(n_ratings + n_items)."""
+    n_items = known.shape[1]
+    mean, std = known.data.mean(), known.data.std()
+    counts = np.bincount(known.indices, minlength=n_items)
+    divisors = np.maximum(counts, 1)
+    means = np.bincount(known.indices, known.data, minlength=n_items) / divisors
+    deviations = (known.data - means[known.indices]) ** 2
+    stds = np.sqrt(np.bincount(known.indices, deviations, minlength=n_items) / divisors)
+    return RatingStatistics(
+        mean, std, counts, np.where(counts >= 1, means, mean), np.where(counts >= 2, stds, std)
+    )
+
+
+def sample_items(candidates, n_profiles: int, n_draws: int, rng) -> np.ndarray:
+    """Draw, for each profile, distinct items from the candidates, uniformly.
+
+    Returns an int array of shape (n_profiles, n_draws). O(n_candidates + n_profiles n_draws).
+    """
+    if n_draws > candidates.size:
+        raise ValueError(f"Cannot draw {n_draws} distinct items from {candidates.size}.")
+    return _partial_shuffles(candidates.copy(), rng.random((n_profiles, n_draws)))
+
+
+@njit(cache=True, nogil=True)
+def _partial_shuffles(candidates, uniforms):
+    """Fisher-Yates, stopped after as many swaps as items are wanted.
+
+    The next profile starts from the order that the last one left: any order is as good.
+    """
+    n_profiles, n_draws = uniforms.shape
+    items = np.empty((n_profiles, n_draws), dtype=candidates.dtype)
+    for f in range(n_profiles):
+        for x in range(n_draws):
+            y = x + int(uniforms[f, x] * (candidates.size - x))
+            candidates[x], candidates[y] = candidates[y], candidates[x]
+            items[f, x] = candidates[x]
+    return items
+
+
+def profiles_from_fillers(items, ratings, n_items: int) -> sp.csr_array:
+    """Return fake profiles as CSR from (n_profiles, n_fillers) arrays of items and ratings."""
+    n_profiles, n_fillers = items.shape
+    rows = np.repeat(np.arange(n_profiles), n_fillers)
+    return sp.csr_array((ratings.ravel(), (rows, items.ravel())), shape=(n_profiles, n_items))

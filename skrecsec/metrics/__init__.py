@@ -1,0 +1,31 @@
+"""Metrics of recommendation, of attacks on it and of its defence.
+
+Functions take scores that are already predicted. Scorers take an estimator, and go wherever
+scikit-learn takes `scoring`.
+"""
+
+from skrecsec.metrics._ranking import hit_ratio_score, ndcg_score, target_hit_ratio_score
+from skrecsec.metrics._robustness import (
+    prediction_shift,
+    rank_shift,
+    robustness_improvement_score,
+)
+from skrecsec.metrics._scorers import (
+    HitRatioScorer,
+    RobustnessImprovementScorer,
+    TargetHitRatioScorer,
+)
+
+__all__ = [
+    # Scorers: scorer(estimator, X, y)
+    "HitRatioScorer",
+    "RobustnessImprovementScorer",
+    "TargetHitRatioScorer",
+    # Functions of predicted scores
+    "hit_ratio_score",
+    "ndcg_score",
+    "prediction_shift",
+    "rank_shift",
+    "robustness_improvement_score",
+    "target_hit_ratio_score",
+]

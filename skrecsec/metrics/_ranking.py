@@ -1,0 +1,366 @@
+"""Metrics of ranked lists: hit ratios and the discounted cumulative gain of held-out items."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import ArrayLike
+from sklearn.utils import check_array
+
+from skrecsec.utils._held_out import held_out_items
+from skrecsec.utils._items import check_target_items
+from skrecsec.utils._ranking import check_k, rank_pairs
+
+MatrixLike = ArrayLike | sp.sparray | sp.spmatrix
+
+__all__ = ["hit_ratio_score", "ndcg_score", "target_hit_ratio_score"]
+
+
+def hit_ratio_score(
+    y_true: MatrixLike, y_score: ArrayLike, *, k: int = 50, seen: MatrixLike | None = None
+) -> float:
+    r"""Share of the held-out items that are among the top `k` unseen items of their users.
+
+    With :math:`T` the set of (user, held-out item) pairs and :math:`L_u` the `k` unseen items with
+    the highest scores of user :math:`u`,
+
+    .. math:: HR@k = \frac{1}{|T|} \sum_{(u, i) \in T} [i \in L_u].
+
+    With one held-out item per user that is the share of users whose item is found.
+
+    Parameters
+    ----------
+    y_true : array-like of int of shape (n_users,), sparse matrix of shape (n_users, n_items) or \
+            HeldOut
+        The held-out items: one per user with -1 for none, or a matrix whose stored entries are the
+        held-out items. Users without one do not count.
+
+    y_score : array-like of shape (n_users, n_items)
+        Predicted scores, the higher the better. Of equal scores the lower item index is ranked
+        first; items scored -inf are not ranked.
+
+    k : int, default=50
+        Length of the list. May exceed the number of items.
+
+    seen : {sparse matrix, array-like} of shape (n_users, n_items), default=None
+        The items that the users have rated, which are left out of the ranking: the stored entries
+        of a sparse matrix, the non-zero entries of a dense one. None ranks all items.
+
+    Returns
+    -------
+    score : float
+        Between 0 and 1, the higher the better.
+
+    Raises
+    ------
+    ValueError
+        If no item is held out, the shapes do not fit, `k` is not a positive integer or scores are
+        NaN.
+
+    Warns
+    -----
+    UserWarning
+        If held-out items are among those seen. They cannot be ranked and count as misses.
+
+    See Also
+    --------
+    ndcg_score : Takes the place in the list into account.
+    target_hit_ratio_score : The same for the target items of an attack.
+
+    Notes
+    -----
+    O(number of held-out items * n_items) time. Scores are ranked in blocks of rows that fit in
+    scikit-learn's ``working_memory``; no copy of `y_score` larger than a block is made.
+
+    References
+    ----------
+    .. [1] Wang, Q., Wu, C., Lian, D., Chen, E. "Securing Recommender System via Cooperative
+       Training", section 6.1.4.
+
+    Examples
+    --------
+    >>> from skrecsec.metrics import hit_ratio_score
+    >>> y_score = [[0.9, 0.8, 0.1], [0.2, 0.7, 0.6]]
+    >>> hit_ratio_score([1, 2], y_score, k=1)
+    0.0
+    >>> hit_ratio_score([1, 2], y_score, k=1, seen=[[1, 0, 0], [0, 0, 0]])
+    0.5
+    """
+    k = check_k(k)
+    y_score = check_scores(y_score, "y_score")
+    seen = check_seen(seen, y_score.shape)
+    _, ranks = held_out_ranks(y_true, y_score.shape, y_score.__getitem__, seen, name="y_true")
+    return hit_share(ranks, k)
+
+
+def target_hit_ratio_score(
+    y_score: ArrayLike, target_items: ArrayLike, *, k: int = 50, seen: MatrixLike | None = None
+) -> float:
+    r"""Share of (user, target item) pairs where the target is in the user's top-`k` list.
+
+    With :math:`U` the set of all users, :math:`T` the target items of an attack and :math:`L_u` the
+    `k` unseen items with the highest scores of user :math:`u`,
+
+    .. math:: HR@k = \frac{1}{|U| |T|} \sum_{u \in U} \sum_{t \in T} [t \in L_u].
+
+    Parameters
+    ----------
+    y_score : array-like of shape (n_users, n_items)
+        Predicted scores, the higher the better. Of equal scores the lower item index is ranked
+        first; items scored -inf are not ranked.
+
+    target_items : array-like of int of shape (n_targets,)
+        Distinct indices of the target items.
+
+    k : int, default=50
+        Length of the list. May exceed the number of items.
+
+    seen : {sparse matrix, array-like} of shape (n_users, n_items), default=None
+        The items that the users have rated, which are left out of the ranking: the stored entries
+        of a sparse matrix, the non-zero entries of a dense one. None ranks all items.
+
+    Returns
+    -------
+    score : float
+        Between 0 and 1. High means that the targets are widely recommended: the attacker's success.
+
+    Raises
+    ------
+    ValueError
+        If target items are repeated, missing or out of range, the shapes do not fit, `k` is not a
+        positive integer or scores are NaN.
+
+    See Also
+    --------
+    rank_shift : How far an attack moved the targets.
+    hit_ratio_score : The same for held-out items.
+
+    Notes
+    -----
+    The mean is over all users, as in the paper: a target that a user has rated cannot be
+    recommended to them and counts as a miss. So the hit ratio of a target cannot exceed the share
+    of users that have not rated it.
+
+    Pass the scores of genuine users only; fake profiles are not an audience.
+
+    O(n_users * n_targets * n_items) time. Scores are ranked in blocks of rows that fit in
+    scikit-learn's ``working_memory``; no copy of `y_score` larger than a block is made.
+
+    References
+    ----------
+    .. [1] Wang, Q., Wu, C., Lian, D., Chen, E. "Securing Recommender System via Cooperative
+       Training", section 6.1.4.
+
+    Examples
+    --------
+    >>> from skrecsec.metrics import target_hit_ratio_score
+    >>> y_score = [[0.9, 0.8, 0.1], [0.2, 0.7, 0.6]]
+    >>> target_hit_ratio_score(y_score, [1, 2], k=1)
+    0.25
+    >>> target_hit_ratio_score(y_score, [1, 2], k=1, seen=[[1, 0, 0], [0, 1, 0]])
+    0.5
+    """
+    k = check_k(k)
+    y_score = check_scores(y_score, "y_score")
+    seen = check_seen(seen, y_score.shape)
+    return hit_share(target_ranks(target_items, y_score.shape, y_score.__getitem__, seen), k)
+
+
+def ndcg_score(
+    y_true: MatrixLike, y_score: ArrayLike, *, k: int = 50, seen: MatrixLike | None = None
+) -> float:
+    r"""Normalised discounted cumulative gain of held-out items in the top-`k` lists.
+
+    With :math:`T_u` the held-out items of user :math:`u` and :math:`r_u(i)` the place of item
+    :math:`i` among the unseen items of the user, 1 for the best,
+
+    .. math::
+
+        NDCG@k = \frac{1}{|U|} \sum_{u \in U}
+            \frac{\sum_{i \in T_u, r_u(i) \le k} 1 / \log_2(1 + r_u(i))}
+                 {\sum_{r=1}^{\min(k, |T_u|)} 1 / \log_2(1 + r)}
+
+    over the users :math:`U` that have held-out items.
+
+    Parameters
+    ----------
+    y_true : array-like of int of shape (n_users,), sparse matrix of shape (n_users, n_items) or \
+            HeldOut
+        The held-out items: one per user with -1 for none, or a matrix whose stored entries are the
+        held-out items; all are equally relevant. Users without one do not count.
+
+    y_score : array-like of shape (n_users, n_items)
+        Predicted scores, the higher the better. Of equal scores the lower item index is ranked
+        first; items scored -inf are not ranked.
+
+    k : int, default=50
+        Length of the list. May exceed the number of items.
+
+    seen : {sparse matrix, array-like} of shape (n_users, n_items), default=None
+        The items that the users have rated, which are left out of the ranking: the stored entries
+        of a sparse matrix, the non-zero entries of a dense one. None ranks all items.
+
+    Returns
+    -------
+    score : float
+        Between 0 and 1, the higher the better.
+
+    Raises
+    ------
+    ValueError
+        If no item is held out, the shapes do not fit, `k` is not a positive integer or scores are
+        NaN.
+
+    Warns
+    -----
+    UserWarning
+        If held-out items are among those seen. They cannot be ranked and count as misses.
+
+    See Also
+    --------
+    hit_ratio_score : Counts the items found, wherever in the list they are.
+    sklearn.metrics.ndcg_score : For graded relevance, without masking; averages over ties.
+
+    Notes
+    -----
+    O(number of held-out items * n_items) time. Scores are ranked in blocks of rows that fit in
+    scikit-learn's ``working_memory``; no copy of `y_score` larger than a block is made.
+
+    References
+    ----------
+    .. [1] Järvelin, K., Kekäläinen, J. "Cumulated gain-based evaluation of IR techniques". ACM
+       Transactions on Information Systems 20(4), 422-446 (2002).
+
+    Examples
+    --------
+    >>> from skrecsec.metrics import ndcg_score
+    >>> y_score = [[0.9, 0.8, 0.1, 0.0]]
+    >>> ndcg_score([0], y_score), ndcg_score([2], y_score), ndcg_score([2], y_score, k=2)
+    (1.0, 0.5, 0.0)
+    """
+    k = check_k(k)
+    y_score = check_scores(y_score, "y_score")
+    seen = check_seen(seen, y_score.shape)
+    held_out, ranks = held_out_ranks(
+        y_true, y_score.shape, y_score.__getitem__, seen, name="y_true"
+    )
+    n_held_out = np.diff(held_out.indptr)
+    users = np.repeat(np.arange(n_held_out.size), n_held_out)
+    gains = np.zeros(ranks.size)
+    hit = _is_hit(ranks, k)
+    gains[hit] = _discount(ranks[hit])
+    dcg = np.bincount(users, weights=gains, minlength=n_held_out.size)
+    has_items = n_held_out > 0
+    ideal_dcg = np.cumsum(_discount(np.arange(n_held_out.max())))
+    ideal_dcg = ideal_dcg[np.minimum(n_held_out[has_items], k) - 1]
+    # Summed in another order, a perfect list can exceed its ideal in the last digit.
+    return float(np.mean(np.minimum(dcg[has_items] / ideal_dcg, 1.0)))
+
+
+def _discount(ranks):
+    return 1 / np.log2(ranks + 2.0)
+
+
+def _is_hit(ranks, k):
+    return (ranks >= 0) & (ranks < k)
+
+
+def hit_share(ranks: np.ndarray, k: int) -> float:
+    """Return the share of ranks that are in a list of length `k`; -1 never is."""
+    return float(np.mean(_is_hit(ranks, k)))
+
+
+def held_out_ranks(
+    y: MatrixLike,
+    shape: tuple[int, int],
+    score_rows: Callable[[np.ndarray], np.ndarray],
+    seen: sp.csr_array | sp.csr_matrix | None,
+    *,
+    name: str = "y",
+) -> tuple[sp.csr_array, np.ndarray]:
+    """Rank held-out items among unseen items; the core of metrics and scorers.
+
+    Parameters
+    ----------
+    y : array-like of int, sparse matrix or HeldOut
+        Held-out items.
+
+    shape : tuple of int
+        (n_users, n_items).
+
+    score_rows : callable
+        Returns scores of rows, see :func:`~skrecsec.utils._ranking.rank_pairs`.
+
+    seen : csr_array or csr_matrix of shape (n_users, n_items) or None
+        Rated items, without stored zeros.
+
+    name : str, default="y"
+        What messages call the held-out items.
+
+    Returns
+    -------
+    held_out : csr_array of shape (n_users, n_items)
+        Ones at the held-out items.
+
+    ranks : ndarray of shape (n_held_out,), dtype int64
+        In the order of ``held_out.indices``; -1 for an item that was seen. These cause a warning in
+        the name of the caller's caller.
+    """
+    held_out = held_out_items(y, *shape, name=name)
+    if held_out.nnz == 0:
+        raise ValueError(f"{name} has no held-out items, so there is nothing to score.")
+    n_seen = 0 if seen is None else held_out.multiply(seen).nnz
+    if n_seen:
+        warnings.warn(
+            f"{n_seen} of {held_out.nnz} held-out items are among the items seen; they cannot be "
+            f"ranked and count as misses.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return held_out, rank_pairs(held_out, score_rows, seen=seen)
+
+
+def target_ranks(
+    target_items: ArrayLike,
+    shape: tuple[int, int],
+    score_rows: Callable[[np.ndarray], np.ndarray],
+    seen: sp.csr_array | sp.csr_matrix | None,
+) -> np.ndarray:
+    """Rank target items among the unseen items of all users.
+
+    Parameters are those of :func:`held_out_ranks`. Returns int64 ranks of shape (n_users,
+    n_targets), -1 for a target that was seen.
+    """
+    n_users, n_items = shape
+    targets = check_target_items(target_items, n_items)
+    indptr = np.arange(n_users + 1) * targets.size
+    indices = np.tile(targets, n_users)
+    pairs = sp.csr_array((np.ones(indices.size, dtype=np.int8), indices, indptr), shape=shape)
+    return rank_pairs(pairs, score_rows, seen=seen).reshape(n_users, targets.size)
+
+
+def check_scores(scores: ArrayLike, name: str) -> np.ndarray:
+    """Return scores as a 2-D array, in their own dtype.
+
+    NaN is looked for block by block, where it matters; conversion to floats waits until then too.
+    """
+    return check_array(scores, ensure_all_finite=False, input_name=name)
+
+
+def check_seen(seen: MatrixLike | None, shape: tuple[int, int]) -> sp.csr_array | None:
+    """Return the rated items as CSR with ones at the stored entries, or None."""
+    if seen is None:
+        return None
+    if not sp.issparse(seen):
+        seen = check_array(seen, ensure_min_samples=0, ensure_min_features=0, input_name="seen")
+    if seen.shape != shape:
+        raise ValueError(
+            f"seen must have the shape of the scores, {shape}, rows are users and columns are "
+            f"items; got shape {seen.shape}."
+        )
+    seen = sp.csr_array(seen)
+    # Ones, since an explicit zero is a stored entry too, and arithmetic would lose it.
+    return sp.csr_array((np.ones(seen.nnz, dtype=np.int8), seen.indices, seen.indptr), shape=shape)

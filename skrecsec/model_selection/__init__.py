@@ -1,0 +1,10 @@
+"""Ways to hide ratings and to hold out users, for scikit-learn's model selection."""
+
+from skrecsec.model_selection._held_out import HeldOut
+from skrecsec.model_selection._split import (
+    StrongGeneralization,
+    WeakGeneralization,
+    leave_one_out_split,
+)
+
+__all__ = ["HeldOut", "StrongGeneralization", "WeakGeneralization", "leave_one_out_split"]

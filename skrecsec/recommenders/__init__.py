@@ -1,0 +1,6 @@
+"""Recommenders: the victim of attacks and its defended relatives."""
+
+from skrecsec.recommenders._mf import MFRecommender
+from skrecsec.recommenders._tcd import TCDRecommender
+
+__all__ = ["MFRecommender", "TCDRecommender"]

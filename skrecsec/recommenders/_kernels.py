@@ -1,0 +1,380 @@
+"""Compiled kernels: the SGD epochs and the ridge solves behind folding in.
+
+All kernels run on one thread, release the GIL and are cached on disk, so a second process does not
+compile again. Factors are float32 arrays with a leading model axis, (n_models, n_rows, n_factors).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+# Reassociation lets dot products be vectorised; NaN and inf keep their meaning, because a diverged
+# fit has to be noticed.
+_FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
+_jit = njit(cache=True, nogil=True, fastmath=_FASTMATH)
+
+# Inside a tile, cells are updated in groups of 3 users x 3 items: that is what fits in registers,
+# and at one sample per cell it is twice as fast as one cell at a time. The side of a tile is a
+# multiple of it.
+GROUP = 3
+TILE = 48
+
+
+@_jit
+def sgd_pairs(user_factors, item_factors, users, items, ratings, learning_rate, reg):
+    """Visit ratings in the given order; after each one update the factors of its user and item."""
+    n_models, _, n_factors = user_factors.shape
+    decay = learning_rate * reg
+    for j in range(n_models):
+        P = user_factors[j]
+        Q = item_factors[j]
+        for t in range(ratings.size):
+            u = np.int64(users[t])
+            i = np.int64(items[t])
+            score = np.float32(0)
+            for k in range(n_factors):
+                score += P[u, k] * Q[i, k]
+            step = learning_rate * (ratings[t] - score)
+            for k in range(n_factors):
+                p = P[u, k]
+                q = Q[i, k]
+                P[u, k] = p + step * q - decay * p
+                Q[i, k] = q + step * p - decay * q
+
+
+@_jit
+def squared_error(user_factors, item_factors, users, items, ratings):
+    """Return the mean squared error of one model, (n_rows, n_factors) factors, on ratings."""
+    total = 0.0
+    for t in range(ratings.size):
+        score = np.float32(0)
+        for k in range(user_factors.shape[1]):
+            score += user_factors[users[t], k] * item_factors[items[t], k]
+        total += (ratings[t] - score) ** 2
+    return total / ratings.size
+
+
+@_jit
+def sgd_tiles(
+    user_factors,
+    item_factors,
+    model,
+    user_order,
+    item_order,
+    item_position,
+    tiles,
+    indptr,
+    indices,
+    data,
+    rest_users,
+    rest_items,
+    rest_ratings,
+    levels,
+    midpoints,
+    learning_rate,
+    reg,
+):
+    """Train one model for one cooperative epoch and return how many pseudo-labels it used.
+
+    A tile is a block of users times a block of items. Its observed ratings are targets; so are, on
+    its other cells, the levels on which the two other models agree. Ratings outside the chosen
+    tiles (`rest_*`) are visited in between, spread evenly.
+    """
+    n_item_blocks = (item_order.size + TILE - 1) // TILE
+    n_factors = user_factors.shape[2]
+    P = np.empty((TILE, n_factors), np.float32)
+    Q = np.empty((TILE, n_factors), np.float32)
+    target = np.empty((TILE, TILE), np.float32)
+    votes = np.empty((2, TILE, TILE), np.float32)
+    n_pseudo_labels = 0
+    n_tiles = tiles.size
+    n_rest = rest_ratings.size
+    for t in range(n_tiles):
+        users = user_order[tiles[t] // n_item_blocks * TILE :][:TILE]
+        first_item = tiles[t] % n_item_blocks * TILE
+        items = item_order[first_item:][:TILE]
+        for v in range(2):
+            other = (model + 1 + v) % 3
+            _load(user_factors, other, users, P)
+            _load(item_factors, other, items, Q)
+            _tile_scores(P, Q, votes[v])
+        read_tile_ratings(users, first_item, item_position, indptr, indices, data, target)
+        n_pseudo_labels += _add_pseudo_labels(
+            votes, users.size, items.size, levels, midpoints, target
+        )
+        _load(user_factors, model, users, P)
+        _load(item_factors, model, items, Q)
+        _tile_updates(P, Q, target, learning_rate, reg)
+        _store(user_factors, model, users, P)
+        _store(item_factors, model, items, Q)
+        start = t * n_rest // n_tiles
+        stop = (t + 1) * n_rest // n_tiles
+        sgd_pairs(
+            user_factors[model : model + 1],
+            item_factors[model : model + 1],
+            rest_users[start:stop],
+            rest_items[start:stop],
+            rest_ratings[start:stop],
+            learning_rate,
+            reg,
+        )
+    return n_pseudo_labels
+
+
+@_jit
+def read_tile_ratings(users, first_item, item_position, indptr, indices, data, ratings):
+    """Write the observed ratings of a tile into `ratings` (side, side), 0 where there is none.
+
+    Walks the profiles of the tile's users: cheaper than sorting all ratings by tile, and the cost
+    does not grow with the number of tiles.
+    """
+    ratings[:] = 0
+    for x in range(users.size):
+        for e in range(indptr[users[x]], indptr[users[x] + 1]):
+            y = item_position[indices[e]] - first_item
+            if 0 <= y < ratings.shape[1]:
+                ratings[x, y] = data[e]
+
+
+@_jit
+def _add_pseudo_labels(votes, n_users, n_items, levels, midpoints, target):
+    """Fill the unobserved cells of `target` on which both votes, once projected, agree.
+
+    A score's level is the number of midpoints below it, so the votes agree where these counts do.
+    """
+    n_labels = 0
+    count_difference = np.empty(target.shape[1], np.int32)
+    label = np.empty(target.shape[1], np.float32)
+    for x in range(n_users):
+        count_difference[:] = 0
+        label[:] = levels[0]
+        for c in range(midpoints.size):
+            midpoint = midpoints[c]
+            next_level = levels[c + 1]
+            for y in range(label.size):
+                above = votes[0, x, y] > midpoint
+                count_difference[y] += np.int32(above) - np.int32(votes[1, x, y] > midpoint)
+                label[y] = next_level if above else label[y]
+        for y in range(n_items):
+            if count_difference[y] == 0 and target[x, y] == 0:
+                target[x, y] = label[y]
+                n_labels += 1
+    return n_labels
+
+
+@_jit
+def _load(factors, model, rows, block):
+    """Copy rows into a contiguous block; rows that a tile at the edge lacks become zero."""
+    source = factors[model]
+    for x in range(rows.size):
+        row = np.int64(rows[x])
+        for k in range(source.shape[1]):
+            block[x, k] = source[row, k]
+    block[rows.size :] = 0
+
+
+@_jit
+def _store(factors, model, rows, block):
+    destination = factors[model]
+    for x in range(rows.size):
+        row = np.int64(rows[x])
+        for k in range(destination.shape[1]):
+            destination[row, k] = block[x, k]
+
+
+@_jit
+def _tile_scores(P, Q, scores):
+    """Write P Q^T; 3 x 3 results at a time stay in registers."""
+    n_factors = P.shape[1]
+    for x in range(0, TILE, GROUP):
+        for y in range(0, TILE, GROUP):
+            s00 = s01 = s02 = s10 = s11 = s12 = s20 = s21 = s22 = np.float32(0)
+            for k in range(n_factors):
+                p0 = P[x, k]
+                p1 = P[x + 1, k]
+                p2 = P[x + 2, k]
+                q0 = Q[y, k]
+                q1 = Q[y + 1, k]
+                q2 = Q[y + 2, k]
+                s00 += p0 * q0
+                s01 += p0 * q1
+                s02 += p0 * q2
+                s10 += p1 * q0
+                s11 += p1 * q1
+                s12 += p1 * q2
+                s20 += p2 * q0
+                s21 += p2 * q1
+                s22 += p2 * q2
+            scores[x, y] = s00
+            scores[x, y + 1] = s01
+            scores[x, y + 2] = s02
+            scores[x + 1, y] = s10
+            scores[x + 1, y + 1] = s11
+            scores[x + 1, y + 2] = s12
+            scores[x + 2, y] = s20
+            scores[x + 2, y + 1] = s21
+            scores[x + 2, y + 2] = s22
+
+
+@_jit
+def _step_size(target, score, learning_rate):
+    return learning_rate * (target - score) if target > 0 else np.float32(0)
+
+
+@_jit
+def _tile_updates(P, Q, target, learning_rate, reg):
+    """Walk the tile along its diagonals in groups of 3 x 3 cells with a target.
+
+    Within a group the nine updates see the same factors (a mini-batch of nine, summed); groups
+    follow one another. Cells without a target (0) do nothing.
+    """
+    n_factors = P.shape[1]
+    # The side comes from the array: with a constant, LLVM unrolls first and then fails to vectorise.
+    side = target.shape[0]
+    decay = learning_rate * reg
+    for z in range(0, side, GROUP):
+        for x in range(0, side, GROUP):
+            y = x + z
+            if y >= side:
+                y -= side
+            s00 = s01 = s02 = s10 = s11 = s12 = s20 = s21 = s22 = np.float32(0)
+            for k in range(n_factors):
+                p0 = P[x, k]
+                p1 = P[x + 1, k]
+                p2 = P[x + 2, k]
+                q0 = Q[y, k]
+                q1 = Q[y + 1, k]
+                q2 = Q[y + 2, k]
+                s00 += p0 * q0
+                s01 += p0 * q1
+                s02 += p0 * q2
+                s10 += p1 * q0
+                s11 += p1 * q1
+                s12 += p1 * q2
+                s20 += p2 * q0
+                s21 += p2 * q1
+                s22 += p2 * q2
+            s00 = _step_size(target[x, y], s00, learning_rate)
+            s01 = _step_size(target[x, y + 1], s01, learning_rate)
+            s02 = _step_size(target[x, y + 2], s02, learning_rate)
+            s10 = _step_size(target[x + 1, y], s10, learning_rate)
+            s11 = _step_size(target[x + 1, y + 1], s11, learning_rate)
+            s12 = _step_size(target[x + 1, y + 2], s12, learning_rate)
+            s20 = _step_size(target[x + 2, y], s20, learning_rate)
+            s21 = _step_size(target[x + 2, y + 1], s21, learning_rate)
+            s22 = _step_size(target[x + 2, y + 2], s22, learning_rate)
+            for k in range(n_factors):
+                p0 = P[x, k]
+                p1 = P[x + 1, k]
+                p2 = P[x + 2, k]
+                q0 = Q[y, k]
+                q1 = Q[y + 1, k]
+                q2 = Q[y + 2, k]
+                P[x, k] = p0 + s00 * q0 + s01 * q1 + s02 * q2 - decay * p0
+                P[x + 1, k] = p1 + s10 * q0 + s11 * q1 + s12 * q2 - decay * p1
+                P[x + 2, k] = p2 + s20 * q0 + s21 * q1 + s22 * q2 - decay * p2
+                Q[y, k] = q0 + s00 * p0 + s10 * p1 + s20 * p2 - decay * q0
+                Q[y + 1, k] = q1 + s01 * p0 + s11 * p1 + s21 * p2 - decay * q1
+                Q[y + 2, k] = q2 + s02 * p0 + s12 * p1 + s22 * p2 - decay * q2
+
+
+@_jit
+def fold_in(item_factors, indptr, indices, ratings, reg):
+    """Solve each profile against the item factors by ridge regression.
+
+    For profile u with ratings r on items with factors A, the solution of
+    (A^T A + reg I) p = A^T r; where u has fewer ratings than there are factors, by way of the
+    smaller system (A A^T + reg I) a = r, p = A^T a. Returns float64 (n_profiles, n_factors).
+    Each row is computed by itself: its bits do not depend on the others.
+    """
+    n_profiles = indptr.size - 1
+    n_factors = item_factors.shape[1]
+    profiles = np.zeros((n_profiles, n_factors))
+    for u in range(n_profiles):
+        items = indices[indptr[u] : indptr[u + 1]]
+        r = ratings[indptr[u] : indptr[u + 1]]
+        A = np.empty((items.size, n_factors))
+        for x in range(items.size):
+            A[x] = item_factors[items[x]]
+        if items.size < n_factors:
+            gram = _row_products(A)
+            _add_to_diagonal(gram, reg)
+            _add_combination(A, _solve_positive_definite(gram, r.copy()), profiles[u])
+        else:
+            gram = _column_products(A)
+            _add_to_diagonal(gram, reg)
+            right = np.zeros(n_factors)
+            _add_combination(A, r, right)
+            profiles[u] = _solve_positive_definite(gram, right)
+    return profiles
+
+
+@_jit
+def _row_products(A):
+    """Return the lower triangle of A A^T."""
+    gram = np.zeros((A.shape[0], A.shape[0]))
+    for x in range(A.shape[0]):
+        for y in range(x + 1):
+            total = 0.0
+            for k in range(A.shape[1]):
+                total += A[x, k] * A[y, k]
+            gram[x, y] = total
+    return gram
+
+
+@_jit
+def _column_products(A):
+    """Return the lower triangle of A^T A; four rows at a time, to touch the result less often."""
+    n_rows, n_columns = A.shape
+    gram = np.zeros((n_columns, n_columns))
+    for x in range(0, n_rows - n_rows % 4, 4):
+        for a in range(n_columns):
+            a0 = A[x, a]
+            a1 = A[x + 1, a]
+            a2 = A[x + 2, a]
+            a3 = A[x + 3, a]
+            for b in range(a + 1):
+                gram[a, b] += a0 * A[x, b] + a1 * A[x + 1, b] + a2 * A[x + 2, b] + a3 * A[x + 3, b]
+    for x in range(n_rows - n_rows % 4, n_rows):
+        for a in range(n_columns):
+            for b in range(a + 1):
+                gram[a, b] += A[x, a] * A[x, b]
+    return gram
+
+
+@_jit
+def _add_to_diagonal(gram, reg):
+    for a in range(gram.shape[0]):
+        gram[a, a] += reg
+
+
+@_jit
+def _add_combination(A, weights, out):
+    """Add weights^T A to `out`."""
+    for x in range(A.shape[0]):
+        w = weights[x]
+        for k in range(A.shape[1]):
+            out[k] += w * A[x, k]
+
+
+@_jit
+def _solve_positive_definite(L, x):
+    """Solve in place by Cholesky; `L` holds the lower triangle, `x` the right-hand side."""
+    n = L.shape[0]
+    for a in range(n):
+        for b in range(a + 1):
+            total = L[a, b]
+            for k in range(b):
+                total -= L[a, k] * L[b, k]
+            L[a, b] = np.sqrt(total) if a == b else total / L[b, b]
+    for a in range(n):
+        total = x[a]
+        for k in range(a):
+            total -= L[a, k] * x[k]
+        x[a] = total / L[a, a]
+    for a in range(n - 1, -1, -1):
+        x[a] /= L[a, a]
+        for k in range(a):
+            x[k] -= L[a, k] * x[a]
+    return x

@@ -1,0 +1,1 @@
+"""Utilities: input validation and the checks that recommenders and attacks must pass."""

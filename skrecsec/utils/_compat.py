@@ -1,0 +1,35 @@
+"""The one place that imports what scikit-learn keeps private or calls experimental."""
+
+from __future__ import annotations
+
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import Hidden, Interval, Options, StrOptions
+from sklearn.utils.parallel import _get_threadpool_controller
+from sklearn.utils.validation import validate_data
+
+try:  # scikit-learn >= 1.9
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # pragma: no cover - depends on the installed scikit-learn
+
+    class CallbackSupportMixin:
+        """Stand-in where scikit-learn has no callbacks: the fit loop asks and gets nothing."""
+
+        def _init_callback_context(self, **kwargs):
+            return None
+
+    def with_callbacks(method):
+        """Return the method as it is."""
+        return method
+
+
+__all__ = [
+    "CallbackSupportMixin",
+    "Hidden",
+    "Interval",
+    "Options",
+    "StrOptions",
+    "_fit_context",
+    "_get_threadpool_controller",
+    "validate_data",
+    "with_callbacks",
+]

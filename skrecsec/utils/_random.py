@@ -1,0 +1,17 @@
+"""Independent random streams derived from one `random_state`."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+
+def spawn_generators(random_state, n_streams: int) -> list[np.random.Generator]:
+    """Return `n_streams` independent generators that depend on `random_state` alone.
+
+    One draw is taken from `random_state`; the streams are spawned from it, so that what one stream
+    is used for never shifts another: the targets that an attack draws, say, do not depend on how
+    many fake profiles it crafts.
+    """
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(n_streams)]
