@@ -24,29 +24,46 @@ class _LazyOptimiser:
     def __init__(self, factors, learning_rate):
         self.factors = factors  # (n_rows, n_factors), updated in place
         self.learning_rate = learning_rate
-        self.moments = torch.zeros_like(factors), torch.zeros_like(factors)
+        self.moments = factors.new_zeros((2, *factors.shape))
         self.n_steps = 0
-        self.last_step = torch.zeros(factors.shape[0], device=factors.device)
+        self.last_step = factors.new_zeros(factors.shape[0])
+        if factors.device.type == "cpu":
+            # One compiled pass over the rows, on the same memory, instead of a dozen operations.
+            self._arrays = factors.numpy(), self.moments.numpy(), self.last_step.numpy()
+        else:
+            self._arrays = None
 
     def step(self, rows, gradient):
         """Update the given rows, which are distinct."""
         self.n_steps += 1
+        if self._arrays is not None:
+            self._kernel(
+                *self._arrays,
+                rows.numpy(),
+                gradient.numpy(),
+                np.float32(self.n_steps),
+                np.float32(self.learning_rate),
+                *(np.float32(constant) for constant in self._constants),
+            )
+        else:
+            self._step_in_torch(rows, gradient)
+
+    def _step_in_torch(self, rows, gradient):
         gap = (self.n_steps - self.last_step.index_select(0, rows)).unsqueeze_(1)
         self.last_step.index_fill_(0, rows, self.n_steps)
-        moments = [m.index_select(0, rows) for m in self.moments]
-        update = self._update(moments, gradient, gap)
-        for m, new in zip(self.moments, moments, strict=True):
-            m.index_copy_(0, rows, new)
+        moments = self.moments.index_select(1, rows)
+        update = self._update(*moments, gradient, gap)
+        self.moments.index_copy_(1, rows, moments)
         self.factors.index_add_(0, rows, update, alpha=-self.learning_rate)
 
 
 class _LazyAdam(_LazyOptimiser):
     """Adam (Kingma & Ba, 2015), without the drift of rows that have no gradient."""
 
-    BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
+    _kernel = staticmethod(_kernels.adam_rows)
+    _constants = BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
 
-    def _update(self, moments, gradient, gap):
-        mean, square = moments
+    def _update(self, mean, square, gradient, gap):
         mean.mul_(self.BETA1**gap).add_(gradient, alpha=1 - self.BETA1)
         square.mul_(self.BETA2**gap).addcmul_(gradient, gradient, value=1 - self.BETA2)
         correction1 = 1 - self.BETA1**self.n_steps
@@ -58,15 +75,15 @@ class _LazyAdam(_LazyOptimiser):
 class _LazyAdadelta(_LazyOptimiser):
     """Adadelta (Zeiler, 2012); exactly the dense one, which does not move rows without gradient."""
 
-    RHO, EPS = 0.95, 1e-6
+    _kernel = staticmethod(_kernels.adadelta_rows)
+    _constants = RHO, EPS = 0.95, 1e-6
 
-    def _update(self, moments, gradient, gap):
-        square, delta = moments
+    def _update(self, square, delta, gradient, gap):
         decay = self.RHO**gap
         square.mul_(decay).addcmul_(gradient, gradient, value=1 - self.RHO)
-        delta.mul_(decay.div_(self.RHO))  # this step's decay comes after its use
-        update = ((delta + self.EPS) / (square + self.EPS)).sqrt_().mul_(gradient)
-        delta.mul_(self.RHO).addcmul_(update, update, value=1 - self.RHO)
+        delta.mul_(decay)  # one step too far for this step's use, hence the division
+        update = (delta / self.RHO).add_(self.EPS).div_(square + self.EPS).sqrt_().mul_(gradient)
+        delta.addcmul_(update, update, value=1 - self.RHO)
         return update
 
 
@@ -77,7 +94,8 @@ class MinibatchSolver:
     """Mini-batches of ratings and tiles through Adam or Adadelta, on any torch device.
 
     The loss of a batch is the mean squared error of its samples plus
-    `reg * (mean p^2 + mean q^2)` over the factors of its rows.
+    `reg * (mean p^2 + mean q^2)` over the factors of its rows. User and item factors are the rows
+    of one matrix per model, items after users, so that a batch is gathered and updated at once.
     """
 
     def __init__(
@@ -97,14 +115,9 @@ class MinibatchSolver:
         self.reg = reg
         self.batch_size = batch_size
         self.tile_side = max(1, round(batch_size**0.5))
-        self.user_factors = self._tensor(user_factors)
-        self.item_factors = self._tensor(item_factors)
-        optimiser = _OPTIMISERS[optimiser]
-        # One optimiser for each model and side: in a cooperative epoch models step by themselves.
-        self._optimisers = [
-            [optimiser(model, learning_rate) for model in side]
-            for side in (self.user_factors, self.item_factors)
-        ]
+        self._factors = self._tensor(np.concatenate([user_factors, item_factors], axis=1))
+        # One optimiser for each model: in a cooperative epoch models step by themselves.
+        self._optimisers = [_OPTIMISERS[optimiser](m, learning_rate) for m in self._factors]
         self._levels = self._tensor(data.levels)
         self._midpoints = self._tensor(data.midpoints)
         self._validation = [self._tensor(column) for column in data.validation]
@@ -117,42 +130,37 @@ class MinibatchSolver:
 
     def run_pairs(self, pairs):
         """Train all models on mini-batches of the ratings, in the given order."""
-        self._run_batches(range(self.user_factors.shape[0]), pairs)
+        self._run_batches(range(self._factors.shape[0]), pairs)
 
     def _run_batches(self, models, pairs):
         users, items, ratings = (self._tensor(column) for column in pairs)
+        items = items + self.data.n_users
         for start in range(0, ratings.shape[0], self.batch_size):
             batch = slice(start, start + self.batch_size)
             self._pair_step(models, users[batch], items[batch], ratings[batch])
 
     def _pair_step(self, models, users, items, ratings):
         """One optimiser step of each model on a batch of ratings."""
-        distinct_users, user_slot = torch.unique(users, return_inverse=True)
-        distinct_items, item_slot = torch.unique(items, return_inverse=True)
+        rows, slot = torch.unique(torch.cat([users, items]), return_inverse=True)
         for j in models:
-            p = self.user_factors[j].index_select(0, users)
-            q = self.item_factors[j].index_select(0, items)
+            block = self._factors[j].index_select(0, rows)
+            p, q = block.index_select(0, slot).split(users.shape[0])
             error = (p * q).sum(1).sub_(ratings).mul_(2 / ratings.shape[0]).unsqueeze_(1)
-            user_gradient, item_gradient = error * q, error * p
+            gradient = torch.cat([q, p]).mul_(error.repeat(2, 1))
             if self.reg > 0:
-                decay = 2 * self.reg / p.numel()
-                user_gradient.add_(p, alpha=decay)
-                item_gradient.add_(q, alpha=decay)
-            self._optimisers[0][j].step(
-                distinct_users, _sum_slots(user_gradient, user_slot, distinct_users)
-            )
-            self._optimisers[1][j].step(
-                distinct_items, _sum_slots(item_gradient, item_slot, distinct_items)
-            )
+                gradient.add_(torch.cat([p, q]), alpha=2 * self.reg / p.numel())
+            # Samples that share a user or an item add up.
+            self._optimisers[j].step(rows, torch.zeros_like(block).index_add_(0, slot, gradient))
 
     def run_tiles(self, model, plan):
         """Train one model on one mini-batch a tile, with batches of the other ratings between."""
         n_pseudo_labels = 0
         n_batches = -(-plan.rest.ratings.size // self.batch_size)
-        user_order, item_order = self._tensor(plan.user_order), self._tensor(plan.item_order)
+        item_rows = plan.item_order + np.int32(self.data.n_users)
+        add_pseudo_labels = self._label_maker(model, plan.side)
         for t, tile in enumerate(plan.tiles):
-            observed = np.zeros((plan.side, plan.side), dtype=np.float32)
             users, items = plan.blocks(tile)
+            target = np.empty((plan.side, plan.side), dtype=np.float32)
             _kernels.read_tile_ratings(
                 plan.user_order[users],
                 items.start,
@@ -160,39 +168,59 @@ class MinibatchSolver:
                 self.data.indptr,
                 self.data.train.items,
                 self.data.train.ratings,
-                observed,
+                target,
             )
-            users, items = user_order[users], item_order[items]
-            observed = torch.from_numpy(observed[: users.shape[0], : items.shape[0]])
-            n_pseudo_labels += self._tile_step(model, users, items, observed.to(self.device))
+            users, items = plan.user_order[users], item_rows[items]
+            n_pseudo_labels += add_pseudo_labels(users, items, target)
+            self._tile_step(model, users, items, target[: users.size, : items.size])
             first, last = (s * n_batches // plan.tiles.size for s in (t, t + 1))
-            batches = slice(first * self.batch_size, last * self.batch_size)
-            self._run_batches([model], Triplets(*(column[batches] for column in plan.rest)))
-        return int(n_pseudo_labels)
+            if last > first:
+                batches = slice(first * self.batch_size, last * self.batch_size)
+                self._run_batches([model], Triplets(*(column[batches] for column in plan.rest)))
+        return n_pseudo_labels
 
-    def _tile_step(self, model, users, items, observed):
-        """One optimiser step of one model on a tile; return the number of pseudo-labels."""
-        blocks = [
-            (
-                self.user_factors[j].index_select(0, users),
-                self.item_factors[j].index_select(0, items),
-            )
-            for j in ((model + 1) % 3, (model + 2) % 3, model)
-        ]
-        votes = [torch.bucketize(p @ q.T, self._midpoints) for p, q in blocks[:2]]
-        p, q = blocks[2]
-        has_rating = observed > 0
-        has_label = (votes[0] == votes[1]).logical_and_(~has_rating)
-        target = torch.where(has_rating, observed, self._levels[votes[0]])
-        has_target = has_rating | has_label
-        error = (p @ q.T).sub_(target).mul_(has_target).mul_(2 / has_target.sum().clamp_(min=1))
-        user_gradient, item_gradient = error @ q, error.T @ p
+    def _label_maker(self, model, side):
+        """Return the function that fills in a tile's pseudo-labels and counts them."""
+        if self.device.type != "cpu":
+            return lambda users, items, target: self._add_pseudo_labels(model, users, items, target)
+        # On the CPU the compiled kernel does it in a fifth of the time, on the same memory.
+        factors = self._factors.numpy()
+        padded = -(-side // _kernels.GROUP) * _kernels.GROUP
+        P, Q = np.empty((2, padded, factors.shape[2]), dtype=np.float32)
+        votes = np.empty((2, padded, padded), dtype=np.float32)
+        levels, midpoints = self.data.levels, self.data.midpoints
+        return lambda users, items, target: _kernels.add_pseudo_labels(
+            factors, factors, model, users, items, levels, midpoints, P, Q, votes, target
+        )
+
+    def _add_pseudo_labels(self, model, users, items, target):
+        """Do in torch what `_kernels.add_pseudo_labels` does."""
+        rows = self._tensor(np.concatenate([users, items]))
+        votes = []
+        for other in ((model + 1) % 3, (model + 2) % 3):
+            p, q = self._factors[other].index_select(0, rows).split([users.size, items.size])
+            votes.append(torch.bucketize(p @ q.T, self._midpoints))
+        label = self._levels[votes[0]].mul_(votes[0] == votes[1]).cpu().numpy()
+        tile = target[: users.size, : items.size]
+        label *= tile == 0
+        tile += label
+        return np.count_nonzero(label)
+
+    def _tile_step(self, model, users, items, target):
+        """One optimiser step of one model on the cells of a tile that have a target."""
+        rows = torch.as_tensor(np.concatenate([users, items]), device=self.device)
+        scale = 2 / max(1, np.count_nonzero(target))
+        target = torch.as_tensor(target, device=self.device)
+        block = self._factors[model].index_select(0, rows)
+        p, q = block[: users.size], block[users.size :]
+        error = torch.addmm(target, p, q.T, beta=-scale, alpha=scale).mul_(target > 0)
+        gradient = torch.empty_like(block)
+        torch.mm(error, q, out=gradient[: users.size])
+        torch.mm(error.T, p, out=gradient[users.size :])
         if self.reg > 0:
-            user_gradient.add_(p, alpha=2 * self.reg / p.numel())
-            item_gradient.add_(q, alpha=2 * self.reg / q.numel())
-        self._optimisers[0][model].step(users, user_gradient)
-        self._optimisers[1][model].step(items, item_gradient)
-        return has_label.sum()
+            gradient[: users.size].add_(p, alpha=2 * self.reg / p.numel())
+            gradient[users.size :].add_(q, alpha=2 * self.reg / q.numel())
+        self._optimisers[model].step(rows, gradient)
 
     def validation_loss(self):
         """Return the mean squared error of model 0 on the validation ratings."""
@@ -200,21 +228,16 @@ class MinibatchSolver:
         total = 0.0
         for start in range(0, ratings.shape[0], 1 << 16):
             batch = slice(start, start + (1 << 16))
-            scores = (self.user_factors[0, users[batch]] * self.item_factors[0, items[batch]]).sum(
-                1
-            )
-            total += float(((scores - ratings[batch]) ** 2).sum(dtype=torch.float64))
+            p = self._factors[0].index_select(0, users[batch])
+            q = self._factors[0].index_select(0, items[batch] + self.data.n_users)
+            total += float((((p * q).sum(1) - ratings[batch]) ** 2).sum(dtype=torch.float64))
         return total / ratings.shape[0]
 
     def factors(self):
         """Return a copy of the user and item factors of all models."""
-        return tuple(f.cpu().numpy().copy() for f in (self.user_factors, self.item_factors))
-
-
-def _sum_slots(gradient, slot, distinct):
-    """Add up the gradients of equal rows: those whose `slot` in `distinct` is the same."""
-    total = gradient.new_zeros((distinct.shape[0], gradient.shape[1]))
-    return total.index_add_(0, slot, gradient)
+        factors = self._factors.cpu().numpy()
+        n_users = self.data.n_users
+        return factors[:, :n_users].copy(), factors[:, n_users:].copy()
 
 
 def check_device(name: str) -> torch.device:

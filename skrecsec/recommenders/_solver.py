@@ -93,8 +93,8 @@ def initial_factors(n_models, n_users, n_items, n_factors, rng):
 def plan_pairs(data: RatingData, rng: np.random.Generator, fraction: float = 1.0) -> Triplets:
     """Draw the random order of a pass over the ratings, or over a random `fraction` of them."""
     n_ratings = data.train.ratings.size
-    order = rng.permutation(n_ratings)[: round(fraction * n_ratings)]
-    return data.train.take(order)
+    words = rng.integers(2**32, size=n_ratings, dtype=np.uint32)
+    return data.train.take(_kernels.random_order(words)[: round(fraction * n_ratings)])
 
 
 @dataclass(frozen=True)
