@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.utils._compat import Interval, StrOptions, _fit_context
-from skrecsec.utils._held_out import held_out_items
 from skrecsec.utils._items import check_target_items
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._ranking import (

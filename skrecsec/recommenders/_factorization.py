@@ -26,17 +26,20 @@ from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._threads import single_threaded
 from skrecsec.utils.validation import check_ratings, find_rating_levels
 
-# The learning rate of each solver for learning_rate="auto".
-_LEARNING_RATES = {"sgd": 0.05, "adam": 1e-3, "adadelta": 20.0}
+# The learning rates of the mini-batch solvers for learning_rate="auto"; that of SGD depends on the
+# recommender.
+_LEARNING_RATES = {"adam": 1e-3, "adadelta": 20.0}
 
 
 class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
     """Base class of recommenders that predict p_u . q_i.
 
-    A subclass sets `_n_models` and implements `_schedule`, which lists the epochs of a fit.
+    A subclass sets `_n_models` and `_sgd_learning_rate` and implements `_schedule`, which lists the
+    epochs of a fit.
     """
 
     _n_models = 1
+    _sgd_learning_rate = 0.02
 
     _parameter_constraints: dict = {
         "n_factors": [Interval(Integral, 1, None, closed="left")],
@@ -138,7 +141,7 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
         factors = initial_factors(self._n_models, data.n_users, data.n_items, self.n_factors, rng)
         learning_rate = self.learning_rate
         if learning_rate == "auto":
-            learning_rate = _LEARNING_RATES[self.solver]
+            learning_rate = _LEARNING_RATES.get(self.solver, self._sgd_learning_rate)
         options = {"learning_rate": learning_rate, "reg": self.reg}
         if self.solver == "sgd":
             return SGDSolver(data, *factors, **options)

@@ -258,7 +258,7 @@ def _tile_updates(P, Q, target, learning_rate, reg):
     follow one another. Cells without a target (0) do nothing.
     """
     n_factors = P.shape[1]
-    # The side comes from the array: with a constant, LLVM unrolls first and then fails to vectorise.
+    # The side comes from the array: given a constant, LLVM unrolls first and cannot vectorise.
     side = target.shape[0]
     decay = learning_rate * reg
     for z in range(0, side, GROUP):

@@ -7,9 +7,9 @@ from skrecsec.recommenders._solver import Epoch, plan_pairs
 
 
 class MFRecommender(BaseFactorRecommender):
-    """Matrix factorisation trained on squared error.
+    r"""Matrix factorisation trained on squared error.
 
-    The rating of user u for item i is predicted as :math:`p_u \\cdot q_i`, without biases. It is
+    The rating of user u for item i is predicted as :math:`p_u \cdot q_i`, without biases. It is
     the victim of the attacks: no measure is taken against fake profiles.
 
     Parameters
@@ -27,7 +27,7 @@ class MFRecommender(BaseFactorRecommender):
         the paper names and used.
 
     learning_rate : float or "auto", default="auto"
-        Step size. ``"auto"`` is 0.05 for ``"sgd"``, 0.001 for ``"adam"`` and 20 for
+        Step size. ``"auto"`` is 0.02 for ``"sgd"``, 0.001 for ``"adam"`` and 20 for
         ``"adadelta"``.
 
     reg : float, default=0.0
