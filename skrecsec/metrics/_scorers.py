@@ -62,7 +62,7 @@ class HitRatioScorer:
         """Score the recommendations for `X` against the held-out items `y`."""
         k = check_k(self.k)
         X = check_ratings(X, allow_no_ratings=True)
-        _, ranks = held_out_ranks(y, X.shape, _row_scores(estimator, X), X, name="y")
+        _, ranks = held_out_ranks(y, X.shape, row_scores(estimator, X), X, name="y")
         return hit_share(ranks, k)
 
 
@@ -210,14 +210,14 @@ class _OnceCache:
 _fitted_baselines = _OnceCache(max_size=8)
 
 
-def _row_scores(estimator, X):
+def row_scores(estimator, X):
     """Return the function that predicts chosen rows: predictions are pure, so blocks may do."""
     return lambda rows: np.asarray(estimator.predict(X[rows]))
 
 
 def _target_hit_ratio(estimator, X, targets, k):
     X = check_ratings(X, allow_no_ratings=True)
-    return hit_share(target_ranks(targets, X.shape, _row_scores(estimator, X), X), k)
+    return hit_share(target_ranks(targets, X.shape, row_scores(estimator, X), X), k)
 
 
 def _attack_step(estimator, why):
