@@ -36,8 +36,27 @@ def random_order(words):
 
 
 @_jit
-def sgd_pairs(user_factors, item_factors, users, items, ratings, learning_rate, reg):
-    """Visit ratings in the given order; after each one update the factors of its user and item."""
+def _logistic(score):
+    return np.float32(1) / (np.float32(1) + np.exp(-score))
+
+
+@_jit
+def _step_size(target, score, learning_rate, sigmoid):
+    """Return half the negative gradient of the squared error in the score; 0 without a target."""
+    if target <= 0:
+        return np.float32(0)
+    if sigmoid:
+        output = _logistic(score)
+        return learning_rate * (target - output) * output * (np.float32(1) - output)
+    return learning_rate * (target - score)
+
+
+@_jit
+def sgd_pairs(user_factors, item_factors, users, items, ratings, learning_rate, reg, sigmoid):
+    """Visit ratings in the given order; after each one update the factors of its user and item.
+
+    Ratings are predicted by p . q or, if `sigmoid`, by its logistic function.
+    """
     n_models, _, n_factors = user_factors.shape
     decay = learning_rate * reg
     for j in range(n_models):
@@ -49,7 +68,7 @@ def sgd_pairs(user_factors, item_factors, users, items, ratings, learning_rate, 
             score = np.float32(0)
             for k in range(n_factors):
                 score += P[u, k] * Q[i, k]
-            step = learning_rate * (ratings[t] - score)
+            step = _step_size(ratings[t], score, learning_rate, sigmoid)
             for k in range(n_factors):
                 p = P[u, k]
                 q = Q[i, k]
@@ -88,6 +107,7 @@ def sgd_tiles(
     midpoints,
     learning_rate,
     reg,
+    sigmoid,
 ):
     """Train one model for one cooperative epoch and return how many pseudo-labels it used.
 
@@ -115,7 +135,7 @@ def sgd_tiles(
         )
         _load(user_factors, model, users, P)
         _load(item_factors, model, items, Q)
-        _tile_updates(P, Q, target, learning_rate, reg)
+        _tile_updates(P, Q, target, learning_rate, reg, sigmoid)
         _store(user_factors, model, users, P)
         _store(item_factors, model, items, Q)
         start = t * n_rest // n_tiles
@@ -128,6 +148,7 @@ def sgd_tiles(
             rest_ratings[start:stop],
             learning_rate,
             reg,
+            sigmoid,
         )
     return n_pseudo_labels
 
@@ -246,12 +267,7 @@ def _tile_scores(P, Q, scores):
 
 
 @_jit
-def _step_size(target, score, learning_rate):
-    return learning_rate * (target - score) if target > 0 else np.float32(0)
-
-
-@_jit
-def _tile_updates(P, Q, target, learning_rate, reg):
+def _tile_updates(P, Q, target, learning_rate, reg, sigmoid):
     """Walk the tile along its diagonals in groups of 3 x 3 cells with a target.
 
     Within a group the nine updates see the same factors (a mini-batch of nine, summed); groups
@@ -283,15 +299,15 @@ def _tile_updates(P, Q, target, learning_rate, reg):
                 s20 += p2 * q0
                 s21 += p2 * q1
                 s22 += p2 * q2
-            s00 = _step_size(target[x, y], s00, learning_rate)
-            s01 = _step_size(target[x, y + 1], s01, learning_rate)
-            s02 = _step_size(target[x, y + 2], s02, learning_rate)
-            s10 = _step_size(target[x + 1, y], s10, learning_rate)
-            s11 = _step_size(target[x + 1, y + 1], s11, learning_rate)
-            s12 = _step_size(target[x + 1, y + 2], s12, learning_rate)
-            s20 = _step_size(target[x + 2, y], s20, learning_rate)
-            s21 = _step_size(target[x + 2, y + 1], s21, learning_rate)
-            s22 = _step_size(target[x + 2, y + 2], s22, learning_rate)
+            s00 = _step_size(target[x, y], s00, learning_rate, sigmoid)
+            s01 = _step_size(target[x, y + 1], s01, learning_rate, sigmoid)
+            s02 = _step_size(target[x, y + 2], s02, learning_rate, sigmoid)
+            s10 = _step_size(target[x + 1, y], s10, learning_rate, sigmoid)
+            s11 = _step_size(target[x + 1, y + 1], s11, learning_rate, sigmoid)
+            s12 = _step_size(target[x + 1, y + 2], s12, learning_rate, sigmoid)
+            s20 = _step_size(target[x + 2, y], s20, learning_rate, sigmoid)
+            s21 = _step_size(target[x + 2, y + 1], s21, learning_rate, sigmoid)
+            s22 = _step_size(target[x + 2, y + 2], s22, learning_rate, sigmoid)
             for k in range(n_factors):
                 p0 = P[x, k]
                 p1 = P[x + 1, k]
@@ -305,6 +321,49 @@ def _tile_updates(P, Q, target, learning_rate, reg):
                 Q[y, k] = q0 + s00 * p0 + s10 * p1 + s20 * p2 - decay * q0
                 Q[y + 1, k] = q1 + s01 * p0 + s11 * p1 + s21 * p2 - decay * q1
                 Q[y + 2, k] = q2 + s02 * p0 + s12 * p1 + s22 * p2 - decay * q2
+
+
+@_jit
+def sgd_attack(
+    user_factors, item_factors, users, last_items, target_items, masked, goal, learning_rate, margin
+):
+    """Descend the attack loss user by user; return how many (user, target) pairs took a step.
+
+    The loss of a user and a target is max(log h(last) - log h(target), -margin), with h the
+    logistic function of p . q and `last` the last item of the user's list; for `goal` -1 instead of
+    1 (nuke), its two items change places. `user_factors` and `item_factors` are one model's,
+    `last_items` (n_users,) and `masked` (n_users, n_targets) go with `users`.
+    """
+    n_factors = user_factors.shape[1]
+    n_steps = 0
+    for x in range(users.size):
+        u = np.int64(users[x])
+        i = np.int64(last_items[x])
+        for y in range(target_items.size):
+            t = np.int64(target_items[y])
+            if masked[x, y] or t == i:
+                continue
+            last_score = np.float32(0)
+            target_score = np.float32(0)
+            for k in range(n_factors):
+                last_score += user_factors[u, k] * item_factors[i, k]
+                target_score += user_factors[u, k] * item_factors[t, k]
+            last = _logistic(last_score)
+            target = _logistic(target_score)
+            if goal * (np.log(last) - np.log(target)) <= -margin:
+                continue
+            n_steps += 1
+            # d log h / d score = 1 - h
+            pull = goal * learning_rate * (np.float32(1) - target)
+            push = goal * learning_rate * (np.float32(1) - last)
+            for k in range(n_factors):
+                p = user_factors[u, k]
+                q_last = item_factors[i, k]
+                q_target = item_factors[t, k]
+                user_factors[u, k] = p + pull * q_target - push * q_last
+                item_factors[t, k] = q_target + pull * p
+                item_factors[i, k] = q_last - push * p
+    return n_steps
 
 
 @_jit

@@ -102,7 +102,7 @@ class MFRecommender(BaseFactorRecommender):
     References
     ----------
     .. [1] Q. Wang, C. Wu, D. Lian, E. Chen, "Securing Recommender System via Cooperative
-       Training", 2024, section 6.1.5.
+       Training", World Wide Web 26, 2023, section 6.1.5. :doi:`10.1007/s11280-023-01214-7`
     .. [2] Y. Koren, R. Bell, C. Volinsky, "Matrix Factorization Techniques for Recommender
        Systems", Computer 42(8), 2009. :doi:`10.1109/MC.2009.263`
 

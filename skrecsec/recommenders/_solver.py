@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from scipy.special import logit
 
 from skrecsec.recommenders import _kernels
 from skrecsec.utils.validation import find_rating_levels
@@ -180,19 +181,25 @@ class Solver(Protocol):
 
 
 class SGDSolver:
-    """Stochastic gradient descent, one sample at a time, by compiled kernels on one core."""
+    """Stochastic gradient descent, one sample at a time, by compiled kernels on one core.
+
+    With `sigmoid`, ratings are predicted by the logistic function of p . q instead of p . q.
+    """
 
     tile_side = _kernels.TILE
 
-    def __init__(self, data, user_factors, item_factors, *, learning_rate, reg):
+    def __init__(self, data, user_factors, item_factors, *, learning_rate, reg=0.0, sigmoid=False):
         self.data = data
         self.user_factors = user_factors
         self.item_factors = item_factors
-        self._rates = np.float32(learning_rate), np.float32(reg)
+        self._options = np.float32(learning_rate), np.float32(reg), sigmoid
+        # Votes are taken before the logistic function: projecting its values is comparing p . q
+        # with where it takes the midpoints.
+        self._midpoints = logit(data.midpoints) if sigmoid else data.midpoints
 
     def run_pairs(self, pairs):
         """Train all models on the ratings, in the given order. O(n_ratings n_factors)."""
-        _kernels.sgd_pairs(self.user_factors, self.item_factors, *pairs, *self._rates)
+        _kernels.sgd_pairs(self.user_factors, self.item_factors, *pairs, *self._options)
 
     def run_tiles(self, model, plan):
         """Train one model on the tiles. O((n_cells + n_ratings) n_factors)."""
@@ -209,8 +216,8 @@ class SGDSolver:
             self.data.train.ratings,
             *plan.rest,
             self.data.levels,
-            self.data.midpoints,
-            *self._rates,
+            self._midpoints,
+            *self._options,
         )
 
     def validation_loss(self):

@@ -138,7 +138,7 @@ class TCDRecommender(BaseFactorRecommender):
     References
     ----------
     .. [1] Q. Wang, C. Wu, D. Lian, E. Chen, "Securing Recommender System via Cooperative
-       Training", 2024, Algorithm 1.
+       Training", World Wide Web 26, 2023, Algorithm 1. :doi:`10.1007/s11280-023-01214-7`
     .. [2] Q. Wang, D. Lian, C. Wu, E. Chen, "Towards Robust Recommender Systems via Triple
        Cooperative Defense", WISE 2022. :doi:`10.1007/978-3-031-20891-1_40`
 

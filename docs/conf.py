@@ -1,0 +1,84 @@
+"""Configuration of Sphinx. Build, with warnings as errors and without a network, by
+
+python -m sphinx -W --keep-going docs docs/_build/html
+"""
+
+import re
+from pathlib import Path
+
+import skrecsec
+
+DOCS = Path(__file__).parent
+
+project = "skrecsec"
+author = "The skrecsec developers"
+copyright = author
+release = skrecsec.__version__
+version = ".".join(release.split(".")[:2])
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.extlinks",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["templates"]
+exclude_patterns = ["_build", "templates", "auto_examples/*.ipynb"]
+default_role = "literal"
+
+extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
+autosummary_generate = True
+autodoc_typehints = "none"  # numpydoc's sections say more
+numpydoc_show_class_members = False  # the class template lists them
+numpydoc_xref_param_type = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "download_all_examples": False,
+    "reset_modules": (),  # no example changes global settings
+    "show_signature": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skrecsec"
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_prev_next": False,
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_sidebars = {"index": [], "install": [], "quick_tour": [], "user_guide": [], "changelog": []}
+html_show_sourcelink = False
+
+
+def changelog_as_rst():
+    """Return CHANGELOG.md, which keeps to headings, lists, code and links, as reStructuredText."""
+    text = (DOCS.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    text = re.sub(r"`([^`]+)`", r"``\1``", text)
+    text = re.sub(r"\[([^]]+)\]\(([^)]+)\)", r"`\1 <\2>`__", text)
+
+    def underline(heading):
+        title = heading[2]
+        return f"{title}\n{'=-~'[len(heading[1]) - 1] * len(title)}"
+
+    return re.sub(r"^(#+) (.*)$", underline, text, flags=re.MULTILINE)
+
+
+def skip_foreign_members(app, what, name, obj, skip, options):
+    """Leave out the methods that scikit-learn's classes hand down: they are documented there."""
+    module = getattr(getattr(obj, "fget", None) or obj, "__module__", None) or ""
+    return skip if module.startswith("skrecsec") else True
+
+
+def setup(app):
+    """Connect the above, and write what is derived from other files before sources are read."""
+    app.connect("autodoc-skip-member", skip_foreign_members)
+    generated = DOCS / "generated"
+    generated.mkdir(exist_ok=True)
+    path, text = generated / "changelog.rst", changelog_as_rst()
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
