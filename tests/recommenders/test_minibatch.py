@@ -1,0 +1,163 @@
+"""The mini-batch solver against autograd and `torch.optim`."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from numpy.testing import assert_allclose
+
+from skrecsec.recommenders._minibatch import MinibatchSolver, _LazyAdadelta, _LazyAdam, check_device
+from skrecsec.recommenders._solver import RatingData, Triplets, plan_pairs, plan_tiles
+
+D = 6
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def make_solver(rng, shape=(40, 50), *, batch_size=64, reg=0.3, optimiser="adadelta"):
+    ratings = rng.integers(1, 6, shape) * (rng.random(shape) < 0.2)
+    data = RatingData.from_matrix(sp.csr_array(ratings.astype(float)), 0.1, rng)
+    P, Q = (rng.normal(0, 0.4, (3, n, D)).astype(np.float32) for n in shape)
+    return MinibatchSolver(
+        data,
+        P,
+        Q,
+        optimiser=optimiser,
+        learning_rate=1.0,
+        reg=reg,
+        batch_size=batch_size,
+        device="cpu",
+    )
+
+
+class Recorder:
+    """Stands in for an optimiser and keeps what it is given."""
+
+    def __init__(self):
+        self.steps = []
+
+    def step(self, rows, gradient):
+        self.steps.append((rows.clone(), gradient.clone()))
+
+
+def dense(steps, n_rows):
+    """Return the gradient of all rows from the one recorded step."""
+    ((rows, gradient),) = steps
+    assert len(set(rows.tolist())) == len(rows)
+    result = torch.zeros(n_rows, D)
+    result[rows.long()] = gradient
+    return result
+
+
+def autograd(solver, model, loss):
+    factors = solver._factors[model].clone().requires_grad_()
+    n_users = solver.data.n_users
+    loss(factors[:n_users], factors[n_users:]).backward()
+    return factors.grad
+
+
+def test_pair_gradient_is_that_of_the_stated_loss(rng):
+    solver = make_solver(rng)
+    solver._optimisers = [Recorder() for _ in range(3)]
+    batch = Triplets(*(column[:64] for column in plan_pairs(solver.data, rng)))
+    solver.run_pairs(batch)
+    users, items, ratings = (torch.as_tensor(np.asarray(c)) for c in batch)
+
+    def loss(P, Q):
+        p, q = P[users.long()], Q[items.long()]
+        return (((p * q).sum(1) - ratings) ** 2).mean() + 0.3 * ((p**2).mean() + (q**2).mean())
+
+    for j in range(3):
+        expected = autograd(solver, j, loss)
+        assert_allclose(dense(solver._optimisers[j].steps, 90), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", [0, 1, 2])
+def test_tile_gradient_is_that_of_the_stated_loss(rng, model):
+    solver = make_solver(rng, shape=(7, 8), batch_size=100)  # one tile holds everything
+    solver._optimisers = [Recorder() for _ in range(3)]
+    data = solver.data
+    n_labels = solver.run_tiles(model, plan_tiles(data, 1.0, solver.tile_side, rng))
+    target = torch.zeros(7, 8)
+    target[data.train.users, data.train.items] = torch.tensor(data.train.ratings)
+    votes = [
+        (f[:7] @ f[7:].T).unsqueeze(-1).sub(torch.tensor(data.levels)).abs().argmin(-1)
+        for f in (solver._factors[(model + 1) % 3], solver._factors[(model + 2) % 3])
+    ]
+    agreed = (votes[0] == votes[1]) & (target == 0)
+    target[agreed] = torch.tensor(data.levels)[votes[0][agreed]]
+    assert n_labels == int(agreed.sum()) > 0
+
+    def loss(P, Q):
+        error = ((P @ Q.T - target)[target > 0] ** 2).mean()
+        return error + 0.3 * ((P**2).mean() + (Q**2).mean())
+
+    expected = autograd(solver, model, loss)
+    assert_allclose(dense(solver._optimisers[model].steps, 15), expected, rtol=1e-4, atol=1e-6)
+    assert all(not solver._optimisers[j].steps for j in {0, 1, 2} - {model})
+
+
+def test_every_rating_is_visited_once_in_a_partial_tile_epoch(rng):
+    solver = make_solver(rng, reg=0.0)
+    seen = []
+    solver._tile_step = lambda model, users, items, target: None
+    solver._pair_step = lambda models, users, items, ratings: seen.extend(
+        zip(users.tolist(), items.tolist(), strict=True)
+    )
+    plan = plan_tiles(solver.data, 0.3, solver.tile_side, rng)
+    solver.run_tiles(0, plan)
+    expected = zip(plan.rest.users.tolist(), (plan.rest.items + 40).tolist(), strict=True)
+    assert sorted(seen) == sorted(expected)
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize(
+    ("lazy", "dense_optimiser", "all_rows"),
+    [
+        (_LazyAdadelta, lambda p: torch.optim.Adadelta(p, lr=2.0, rho=0.95), False),
+        (_LazyAdam, lambda p: torch.optim.Adam(p, lr=0.02), True),
+    ],
+)
+def test_lazy_optimisers_equal_the_dense_ones(rng, lazy, dense_optimiser, all_rows, kernel):
+    """Adadelta always (it leaves rows without gradient alone), Adam where all rows take part."""
+    start = torch.tensor(rng.normal(size=(10, D)), dtype=torch.float32)
+    factors, parameter = start.clone(), start.clone().requires_grad_()
+    ours = lazy(factors, 2.0 if lazy is _LazyAdadelta else 0.02)
+    if not kernel:
+        ours._arrays = None  # what a device other than the CPU runs
+    theirs = dense_optimiser([parameter])
+    for _ in range(60):
+        rows = torch.as_tensor(rng.permutation(10)[: 10 if all_rows else rng.integers(1, 6)])
+        gradient = torch.tensor(rng.normal(size=(len(rows), D)), dtype=torch.float32)
+        ours.step(rows, gradient)
+        parameter.grad = torch.zeros_like(parameter)
+        parameter.grad[rows] = gradient
+        theirs.step()
+    assert_allclose(factors, parameter.detach(), rtol=1e-4, atol=1e-5)
+    assert not torch.equal(factors, start)
+
+
+def test_pseudo_labels_in_torch_are_those_of_the_kernel(rng):
+    solver = make_solver(rng)
+    plan = plan_tiles(solver.data, 1.0, solver.tile_side, rng)
+    users, items = plan.blocks(plan.tiles[0])
+    users, items = plan.user_order[users], plan.item_order[items] + np.int32(40)
+    results = []
+    for add in (
+        solver._label_maker(1, plan.side),
+        lambda *tile: solver._add_pseudo_labels(1, *tile),
+    ):
+        target = np.zeros((plan.side, plan.side), np.float32)
+        target[0, :3] = 0.6
+        results.append((add(users, items, target), target))
+    assert results[0][0] == results[1][0] > 0
+    assert_allclose(results[0][1], results[1][1])
+
+
+@pytest.mark.parametrize("name", ["nonsense", "cuda:99"])
+def test_unknown_devices_are_refused_by_name(name):
+    with pytest.raises(ValueError, match=f"device='{name}' is not available"):
+        check_device(name)
