@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from skrecsec.datasets import make_ratings
+
 
 @pytest.fixture(scope="session")
 def data_home() -> Path:
@@ -18,3 +20,9 @@ def data_home() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+@pytest.fixture(scope="session")
+def ratings():
+    """Return a small generated rating matrix."""
+    return make_ratings(120, 90, density=0.2, random_state=0)
