@@ -51,7 +51,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "install": [], "quick_tour": [], "user_guide": [], "changelog": []}
+pages_without_siblings = ["index", "install", "quick_tour", "user_guide", "generated/changelog"]
+html_sidebars = {page: [] for page in pages_without_siblings}
 html_show_sourcelink = False
 
 

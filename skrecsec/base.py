@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skrecsec.utils._compat import Interval, StrOptions, _fit_context
+from skrecsec.utils._compat import Interval, RealNotInt, StrOptions, _fit_context
 from skrecsec.utils._items import check_target_items
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._ranking import (
@@ -194,7 +194,7 @@ class BaseAttackTransformer(
         "target_items": [StrOptions({"unpopular", "random"}), "array-like"],
         "n_targets": [Interval(Integral, 1, None, closed="left")],
         "attack_size": [
-            Interval(Real, 0, 1, closed="right"),
+            Interval(RealNotInt, 0, 1, closed="right"),
             Interval(Integral, 1, None, closed="left"),
         ],
         "n_fillers": [StrOptions({"mean"}), Interval(Integral, 1, None, closed="left")],

@@ -131,7 +131,9 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
 
     def _check_parameters(self):
         """Check what concerns more than one parameter."""
-        if self.solver == "sgd" and self.device != "cpu":
+        if self.solver != "sgd":
+            import_minibatch().check_device(self.device)
+        elif self.device != "cpu":
             raise ValueError(
                 f"solver='sgd' runs on device='cpu' only, got device={self.device!r}; "
                 "choose solver='adam' or solver='adadelta'."
@@ -145,15 +147,12 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
         options = {"learning_rate": learning_rate, "reg": self.reg}
         if self.solver == "sgd":
             return SGDSolver(data, *factors, **options)
-        # torch is needed by these solvers alone and takes seconds to import.
-        from skrecsec.recommenders._minibatch import MinibatchSolver, check_device
-
-        return MinibatchSolver(
+        return import_minibatch().MinibatchSolver(
             data,
             *factors,
             optimiser=self.solver,
             batch_size=self.batch_size,
-            device=check_device(self.device),
+            device=self.device,
             **options,
         )
 
@@ -178,6 +177,13 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
             scores = profiles @ self.item_factors_.T.astype(np.float64)
         scores *= self.rating_levels_[-1]
         return scores
+
+
+def import_minibatch():
+    """Import the mini-batch solver: torch takes seconds, and SGD does without."""
+    from skrecsec.recommenders import _minibatch
+
+    return _minibatch
 
 
 class _EpochReport:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Hidden, Interval, Options, StrOptions
-from sklearn.utils.parallel import _get_threadpool_controller
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import validate_data
 
 try:  # scikit-learn >= 1.9
@@ -24,12 +23,10 @@ except ImportError:  # pragma: no cover - depends on the installed scikit-learn
 
 __all__ = [
     "CallbackSupportMixin",
-    "Hidden",
     "Interval",
-    "Options",
+    "RealNotInt",
     "StrOptions",
     "_fit_context",
-    "_get_threadpool_controller",
     "validate_data",
     "with_callbacks",
 ]

@@ -1,0 +1,127 @@
+"""`python -m skrecsec`: what it prints where, and how it refuses."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from skrecsec import __main__ as cli
+from skrecsec.datasets import make_ratings
+
+
+@pytest.fixture(autouse=True)
+def small_data(monkeypatch):
+    monkeypatch.setitem(
+        cli.DATASETS,
+        "generated",
+        lambda seed: make_ratings(150, 120, density=0.2, random_state=seed),
+    )
+
+
+def run(capsys, *arguments):
+    assert cli.main(list(arguments)) == 0
+    return capsys.readouterr()
+
+
+def test_the_table_has_a_row_per_model_and_progress_goes_to_stderr(capsys):
+    output = run(capsys)
+    lines = output.out.splitlines()
+    assert [line.split("  ")[0] for line in lines[1:]] == [
+        "MF, clean",
+        "MF, average attack",
+        "TCD, average attack",
+    ]
+    for heading in ("test HR@50", "target HR@50", "mean rank shift", "RI", "seconds"):
+        assert heading in lines[0]
+    assert "repeat 1 of 1 done" in output.err
+    assert "repeat" not in output.out
+
+
+def test_json(capsys):
+    options = ["--repeats", "2", "--targets", "3,7", "--attack", "random", "--attack-size", "9"]
+    result = json.loads(run(capsys, "--format", "json", *options).out)
+    assert result["settings"]["targets"] == [3, 7]
+    assert result["settings"]["attack_size"] == 9
+    clean, attacked, defended = result["results"]
+    assert clean["model"] == "clean"
+    assert attacked["rank_shift"] > 0
+    assert attacked["test_hr_std"] >= 0
+    assert clean["ri"] is attacked["ri"] is None
+    assert defended["seconds"] > 0
+
+
+def test_csv(capsys):
+    rows = list(csv.DictReader(io.StringIO(run(capsys, "--format", "csv").out)))
+    assert [row["model"] for row in rows] == ["clean", "attacked", "defended"]
+    assert 0 <= float(rows[1]["target_hr"]) <= 1
+
+
+def figures(text):
+    drop = ("seconds", "seconds_std")
+    return [
+        {key: value for key, value in record.items() if key not in drop}
+        for record in json.loads(text)["results"]
+    ]
+
+
+def test_seeds_decide_and_jobs_do_not(capsys):
+    options = ["--format", "json", "--repeats", "2", "--seed"]
+    first = figures(run(capsys, *options, "3").out)
+    assert figures(run(capsys, *options, "3", "--n-jobs", "2").out) == first
+    assert figures(run(capsys, *options, "4").out) != first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "netflix"], "--dataset: invalid choice: 'netflix'"),
+        (["--attack", "magic"], "--attack: invalid choice: 'magic'"),
+        (["--defense", "hope"], "--defense: invalid choice: 'hope'"),
+        (["--targets", "best"], "--targets: expected 'unpopular', 'random' or item indices"),
+        (["--targets", "500"], "--targets: target_items must hold item indices from 0 to 119"),
+        (["--targets", "3,3"], "--targets: target_items must be distinct"),
+        (["--attack-size", "1.5"], "--attack-size: expected a fraction"),
+        (["--attack-size", "0"], "--attack-size: expected a whole number"),
+        (["--knowledge", "0"], "--knowledge: expected a fraction"),
+        (["--knowledge", "nan"], "--knowledge: expected a fraction"),
+        (["--repeats", "0"], "--repeats: expected a whole number"),
+        (["--n-jobs", "0"], "--n-jobs: expected a whole number"),
+        (["--seed", "-1"], "--seed: expected a whole number"),
+        (["--format", "yaml"], "--format: invalid choice"),
+        (["--speed", "high"], "unrecognized arguments: --speed high"),
+    ],
+)
+def test_bad_arguments_exit_2_with_one_line(capsys, arguments, message):
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(arguments)
+    output = capsys.readouterr()
+    assert exit_info.value.code == 2
+    assert output.out == ""
+    assert len(output.err.splitlines()) == 1
+    assert message in output.err
+
+
+def test_missing_data_exit_1_with_the_reason(capsys, monkeypatch):
+    def fetch(seed):
+        raise OSError("ratings.txt could not be had")
+
+    monkeypatch.setitem(cli.DATASETS, "filmtrust", fetch)
+    assert cli.main(["--dataset", "filmtrust"]) == 1
+    assert "ratings.txt could not be had" in capsys.readouterr().err
+
+
+def test_as_a_module_on_real_data(data_home):
+    command = [sys.executable, "-m", "skrecsec", "--dataset", "movielens-100k", "--format", "json"]
+    environment = {**os.environ, "SKRECSEC_DATA": str(data_home)}
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    clean, attacked, defended = json.loads(process.stdout)["results"]
+    assert clean["test_hr"] > 0.25
+    assert attacked["target_hr"] > 0.3 > clean["target_hr"]
+    assert defended["target_hr"] < 0.05
+    assert defended["test_hr"] > 0.37
+    assert np.isclose(defended["ri"], 1, atol=0.1)

@@ -1,0 +1,98 @@
+"""Rating matrices: what is accepted, what is refused, and the levels found in them."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from skrecsec.utils.validation import check_ratings, find_rating_levels, project_to_levels
+
+DENSE = np.array([[5.0, 0, 3], [0, 0, 0], [0, 1, 0]])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        np.array,
+        list,
+        sp.csr_array,
+        sp.coo_array,
+        sp.csc_array,
+        sp.lil_array,
+        sp.dok_array,
+        sp.bsr_array,
+        sp.dia_array,
+    ],
+)
+def test_every_container_becomes_a_csr_array(make):
+    X = check_ratings(make(DENSE))
+    assert isinstance(X, sp.csr_array)
+    assert X.dtype == np.float64
+    assert X.has_canonical_format
+    assert X.nnz == 3
+    assert_array_equal(X.toarray(), DENSE)
+
+
+def test_a_csr_matrix_stays_one_and_is_not_copied_without_need():
+    X = sp.csr_matrix(DENSE)
+    checked = check_ratings(X)
+    assert isinstance(checked, sp.csr_matrix)
+    assert np.shares_memory(checked.data, X.data)
+
+
+def test_unsorted_input_is_sorted_in_a_copy():
+    X = sp.csr_array(([3.0, 5.0], [2, 0], [0, 2]), shape=(1, 3))
+    assert_array_equal(check_ratings(X).indices, [0, 2])
+    assert_array_equal(X.indices, [2, 0])
+
+
+def with_value(value):
+    X = sp.csr_array(DENSE)
+    X.data[1] = value
+    return X
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (with_value(np.nan), "NaN"),
+        (with_value(np.inf), "infinity"),
+        (with_value(-2), "Negative values.*found -2"),
+        (with_value(0), "explicit zeros"),
+        ([[1, -1]], "Negative values"),
+        (sp.coo_array(([1.0, 2.0], ([0, 0], [1, 1])), shape=(2, 2)), "more than one rating"),
+        (sp.csr_array(([1.0, 2.0], [1, 1], [0, 2]), shape=(1, 2)), "more than one rating"),
+        (np.zeros((2, 3)), "no ratings"),
+        (np.zeros((0, 3)), "0 sample"),
+        (np.zeros((3, 0)), "0 feature"),
+        ([1, 2, 3], "2D array"),
+        ([["a", "b"]], "could not convert"),
+    ],
+)
+def test_what_is_no_rating_matrix_is_refused(X, message):
+    with pytest.raises(ValueError, match=message):
+        check_ratings(X)
+
+
+def test_no_ratings_may_be_allowed():
+    assert check_ratings(np.zeros((2, 3)), allow_no_ratings=True).shape == (2, 3)
+
+
+def test_rating_levels():
+    assert_array_equal(find_rating_levels([3, 1, 5, 3, 0.5]), [0.5, 1, 3, 5])
+    assert find_rating_levels(np.arange(1, 51)).size == 50
+    assert_array_equal(find_rating_levels(np.arange(1, 101)), np.linspace(1, 100, 10))
+
+
+@given(
+    st.lists(st.floats(0.1, 10), min_size=1, max_size=9, unique=True),
+    st.lists(st.floats(-5, 15), max_size=20),
+)
+def test_projection_goes_to_a_nearest_level(levels, values):
+    levels, values = np.sort(levels), np.array(values)
+    projected = project_to_levels(values, levels)
+    distances = np.abs(values[:, None] - levels)
+    assert np.isin(projected, levels).all()
+    assert np.allclose(np.abs(values - projected), distances.min(axis=1), rtol=0, atol=1e-12)
