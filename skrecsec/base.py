@@ -38,7 +38,21 @@ class BaseRecommender(BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def fit(self, X, y=None):
-        """Learn from the ratings in `X`; `y` is ignored."""
+        """Learn from ratings.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
+            Ratings.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            The fitted recommender.
+        """
 
     @abstractmethod
     def _score_profiles(self, X) -> np.ndarray:
@@ -148,18 +162,33 @@ class BaseRecommender(BaseEstimator, metaclass=ABCMeta):
 class Budget(NamedTuple):
     """What the fake profiles of an attack must keep to.
 
-    Attributes
+    Parameters
     ----------
     n_profiles : int
         Number of fake profiles.
+
     profile_size : int
         Number of items that each of them rates, targets included.
+
     target_items : ndarray of shape (n_targets,)
         The items that each of them rates with `target_rating`.
+
     target_rating : float
         The highest level for a push attack, the lowest for a nuke attack.
+
     rating_levels : ndarray of shape (n_levels,)
         The ratings that can be given.
+
+    See Also
+    --------
+    BaseAttackTransformer : Draws up the budget and enforces it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrecsec.base import Budget
+    >>> Budget(3, 20, np.array([7, 9]), 5.0, np.array([1.0, 3.0, 5.0])).n_fillers
+    18
     """
 
     n_profiles: int
@@ -184,10 +213,81 @@ class BaseAttackTransformer(
     (n_profiles, n_items) of at most `budget.n_fillers` filler ratings a row out. This class adds
     the targets, projects ratings to the levels and refuses what exceeds the budget.
 
+    Parameters
+    ----------
+    target_items : {"unpopular", "random"} or array-like of int, default="unpopular"
+        The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
+        rated ones where there are too few of these), random ones, or those with the given indices.
+
+    n_targets : int, default=5
+        Number of targets to choose, at most all items. Ignored if `target_items` is an array.
+
+    attack_size : float or int, default=0.03
+        Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
+        least one), an int as it is.
+
+    n_fillers : int or "mean", default="mean"
+        Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
+        of ratings of the known users, rounded, but at least the number of targets.
+
+    knowledge : float, default=0.4
+        Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
+
+    goal : {"push", "nuke"}, default="push"
+        Whether targets are given the highest or the lowest rating level.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines targets, known users and profiles, each from a stream of its own: attacks with
+        the same int share targets and known users.
+
+    Attributes
+    ----------
+    poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
+        The fake profiles, on the scale of the data.
+
+    target_items_ : ndarray of shape (n_targets,)
+        Indices of the target items.
+
+    known_users_ : ndarray of shape (n_known_users,)
+        Sorted indices of the users whose profiles were seen.
+
+    rating_levels_ : ndarray of shape (n_levels,)
+        Sorted rating levels; ratings of fake profiles are among them.
+
+    n_features_in_ : int
+        Number of items.
+
+    feature_names_in_ : ndarray of shape (n_items,)
+        Names of the items, if `X` had any.
+
+    See Also
+    --------
+    skrecsec.utils.estimator_checks.attack_checks : What a subclass must pass.
+
+    Notes
+    -----
     .. note::
         `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
         so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
         thereby trained on poisoned data and asked about genuine users only.
+
+    Examples
+    --------
+    An attack that copies genuine profiles, as far as the budget allows:
+
+    >>> import numpy as np
+    >>> from skrecsec.base import BaseAttackTransformer
+    >>> from skrecsec.datasets import make_ratings
+    >>> class CopyAttackTransformer(BaseAttackTransformer):
+    ...     def _craft_profiles(self, known, budget, rng):
+    ...         profiles = known[rng.integers(known.shape[0], size=budget.n_profiles)].tolil()
+    ...         for row in range(budget.n_profiles):
+    ...             surplus = profiles.rows[row][budget.n_fillers :]
+    ...             profiles[[row], surplus] = 0
+    ...         return profiles
+    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    >>> CopyAttackTransformer(random_state=0).fit_transform(X).shape
+    (103, 80)
     """
 
     _parameter_constraints: dict = {

@@ -39,6 +39,20 @@ _APPENDS_ROWS = "fit_transform appends fake profiles, transform does not"
 def expected_failed_checks(estimator) -> dict[str, str]:
     """Return the checks of scikit-learn that an estimator fails by design, with the reasons.
 
+    Parameters
+    ----------
+    estimator : estimator instance
+        A recommender or an attack transformer; for others there are none.
+
+    Returns
+    -------
+    checks : dict of str to str
+        Names of checks and why they fail.
+
+    See Also
+    --------
+    parametrize_with_checks : Runs all checks, and these as strict expected failures.
+
     Examples
     --------
     >>> from skrecsec.recommenders import MFRecommender
@@ -96,6 +110,15 @@ def _our_checks(estimator):
 def recommender_checks() -> Iterator[Callable]:
     """Yield the checks of the recommender contract; each takes an estimator.
 
+    Yields
+    ------
+    check : callable
+        ``check(estimator)`` raises an AssertionError if the estimator fails.
+
+    See Also
+    --------
+    parametrize_with_checks : Runs these and scikit-learn's.
+
     Examples
     --------
     >>> from skrecsec.recommenders import MFRecommender
@@ -112,6 +135,15 @@ def recommender_checks() -> Iterator[Callable]:
 
 def attack_checks() -> Iterator[Callable]:
     """Yield the checks of the attack contract; each takes an estimator.
+
+    Yields
+    ------
+    check : callable
+        ``check(estimator)`` raises an AssertionError if the estimator fails.
+
+    See Also
+    --------
+    parametrize_with_checks : Runs these and scikit-learn's.
 
     Examples
     --------

@@ -126,9 +126,24 @@ def find_rating_levels(ratings) -> np.ndarray:
 
 
 def project_to_levels(values, levels) -> np.ndarray:
-    """Return, for each value, the nearest level (the paper's projection; ties go down).
+    """Return, for each value, the nearest level: the projection of the paper.
 
-    Complexity: O(n_values log n_levels).
+    Parameters
+    ----------
+    values : array-like of any shape
+        Real numbers, such as predicted ratings.
+
+    levels : ndarray of shape (n_levels,)
+        Sorted rating levels.
+
+    Returns
+    -------
+    projected : ndarray of the shape of `values`
+        The nearest level of each value; the lower one if two are equally near.
+
+    Notes
+    -----
+    O(n_values log n_levels) time.
 
     Examples
     --------
