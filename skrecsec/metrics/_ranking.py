@@ -33,8 +33,7 @@ def hit_ratio_score(
 
     Parameters
     ----------
-    y_true : array-like of int of shape (n_users,), sparse matrix of shape (n_users, n_items) or \
-            HeldOut
+    y_true : array-like of int of shape (n_users,), sparse matrix or HeldOut
         The held-out items: one per user with -1 for none, or a matrix whose stored entries are the
         held-out items. Users without one do not count.
 
@@ -187,8 +186,7 @@ def ndcg_score(
 
     Parameters
     ----------
-    y_true : array-like of int of shape (n_users,), sparse matrix of shape (n_users, n_items) or \
-            HeldOut
+    y_true : array-like of int of shape (n_users,), sparse matrix or HeldOut
         The held-out items: one per user with -1 for none, or a matrix whose stored entries are the
         held-out items; all are equally relevant. Users without one do not count.
 
