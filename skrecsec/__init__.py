@@ -5,6 +5,8 @@ from importlib.metadata import PackageNotFoundError, version
 from skrecsec.attacks import (
     AverageAttackTransformer,
     BandwagonAttackTransformer,
+    CoAttackTransformer,
+    GCoAttackTransformer,
     RandomAttackTransformer,
 )
 from skrecsec.recommenders import MFRecommender, TCDRecommender
@@ -17,6 +19,8 @@ except PackageNotFoundError:  # pragma: no cover - running from a source tree
 __all__ = [
     "AverageAttackTransformer",
     "BandwagonAttackTransformer",
+    "CoAttackTransformer",
+    "GCoAttackTransformer",
     "MFRecommender",
     "RandomAttackTransformer",
     "TCDRecommender",

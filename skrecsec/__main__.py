@@ -20,6 +20,8 @@ from sklearn.utils.parallel import Parallel, delayed
 from skrecsec import (
     AverageAttackTransformer,
     BandwagonAttackTransformer,
+    CoAttackTransformer,
+    GCoAttackTransformer,
     MFRecommender,
     RandomAttackTransformer,
     TCDRecommender,
@@ -35,6 +37,8 @@ K = 50
 ATTACKS = {
     "average": AverageAttackTransformer,
     "bandwagon": BandwagonAttackTransformer,
+    "coattack": CoAttackTransformer,
+    "gcoattack": GCoAttackTransformer,
     "random": RandomAttackTransformer,
 }
 DEFENSES = {"tcd": TCDRecommender}

@@ -245,6 +245,9 @@ class BaseAttackTransformer(
     poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
         The fake profiles, on the scale of the data.
 
+    n_distinct_profiles_ : int
+        How many of them are distinct: copies of one profile are easy to detect.
+
     target_items_ : ndarray of shape (n_targets,)
         Indices of the target items.
 
@@ -370,7 +373,8 @@ class BaseAttackTransformer(
             rating_levels=levels,
         )
         profiles = self._craft_profiles(known, budget, profile_rng)
-        self.poison_ = type(X)(_complete_profiles(profiles, X.shape[1], budget))
+        self.poison_ = type(X)(complete_profiles(profiles, X.shape[1], budget))
+        self.n_distinct_profiles_ = _count_distinct_rows(self.poison_)
         self.target_items_ = targets
         self.known_users_ = known_users
         self.rating_levels_ = levels
@@ -458,7 +462,7 @@ class BaseAttackTransformer(
         return tags
 
 
-def _complete_profiles(fillers, n_items, budget: Budget) -> sp.csr_array:
+def complete_profiles(fillers, n_items, budget: Budget) -> sp.csr_array:
     """Check crafted filler ratings against the budget, project them and add the targets."""
     fillers = sp.coo_array(fillers)
     if fillers.shape != (budget.n_profiles, n_items):
@@ -484,3 +488,8 @@ def _complete_profiles(fillers, n_items, budget: Budget) -> sp.csr_array:
     profiles = sp.csr_array((ratings, (rows, items)), shape=fillers.shape)
     profiles.sort_indices()
     return profiles
+
+
+def _count_distinct_rows(X) -> int:
+    """Return the number of distinct rows, told apart by their products with a random vector."""
+    return np.unique(X @ np.random.default_rng(0).random(X.shape[1])).size

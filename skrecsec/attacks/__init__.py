@@ -1,5 +1,6 @@
 """Attacks: transformers that append fake profiles to the ratings that a model is trained on."""
 
+from skrecsec.attacks._cotraining import CoAttackTransformer, GCoAttackTransformer
 from skrecsec.attacks._heuristic import (
     AverageAttackTransformer,
     BandwagonAttackTransformer,
@@ -9,5 +10,7 @@ from skrecsec.attacks._heuristic import (
 __all__ = [
     "AverageAttackTransformer",
     "BandwagonAttackTransformer",
+    "CoAttackTransformer",
+    "GCoAttackTransformer",
     "RandomAttackTransformer",
 ]

@@ -68,3 +68,22 @@ def profiles_from_fillers(items, ratings, n_items: int) -> sp.csr_array:
     n_profiles, n_fillers = items.shape
     rows = np.repeat(np.arange(n_profiles), n_fillers)
     return sp.csr_array((ratings.ravel(), (rows, items.ravel())), shape=(n_profiles, n_items))
+
+
+def filler_candidates(n_items: int, budget) -> np.ndarray:
+    """Return the items that may be fillers: all but the targets."""
+    return np.setdiff1d(np.arange(n_items), budget.target_items)
+
+
+def random_fillers(n_items: int, budget, rng) -> np.ndarray:
+    """Draw filler items uniformly, (n_profiles, n_fillers)."""
+    candidates = filler_candidates(n_items, budget)
+    return sample_items(candidates, budget.n_profiles, budget.n_fillers, rng)
+
+
+def average_profiles(known, budget, rng) -> sp.csr_array:
+    """Return profiles of random fillers, each rated from the normal of its known ratings."""
+    items = random_fillers(known.shape[1], budget, rng)
+    statistics = rating_statistics(known)
+    ratings = rng.normal(statistics.item_means[items], statistics.item_stds[items])
+    return profiles_from_fillers(items, ratings, known.shape[1])

@@ -7,7 +7,10 @@ from numbers import Real
 import numpy as np
 
 from skrecsec.attacks._fillers import (
+    average_profiles,
+    filler_candidates,
     profiles_from_fillers,
+    random_fillers,
     rating_statistics,
     sample_items,
 )
@@ -49,6 +52,9 @@ class RandomAttackTransformer(BaseAttackTransformer):
     ----------
     poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
         The fake profiles, on the scale of the data.
+
+    n_distinct_profiles_ : int
+        How many of them are distinct: copies of one profile are easy to detect.
 
     target_items_ : ndarray of shape (n_targets,)
         Indices of the target items.
@@ -99,7 +105,7 @@ class RandomAttackTransformer(BaseAttackTransformer):
     """
 
     def _craft_profiles(self, known, budget, rng):
-        items = _random_fillers(known.shape[1], budget, rng)
+        items = random_fillers(known.shape[1], budget, rng)
         statistics = rating_statistics(known)
         ratings = rng.normal(statistics.mean, statistics.std, items.shape)
         return profiles_from_fillers(items, ratings, known.shape[1])
@@ -139,6 +145,9 @@ class AverageAttackTransformer(BaseAttackTransformer):
     ----------
     poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
         The fake profiles, on the scale of the data.
+
+    n_distinct_profiles_ : int
+        How many of them are distinct: copies of one profile are easy to detect.
 
     target_items_ : ndarray of shape (n_targets,)
         Indices of the target items.
@@ -192,10 +201,7 @@ class AverageAttackTransformer(BaseAttackTransformer):
     """
 
     def _craft_profiles(self, known, budget, rng):
-        items = _random_fillers(known.shape[1], budget, rng)
-        statistics = rating_statistics(known)
-        ratings = rng.normal(statistics.item_means[items], statistics.item_stds[items])
-        return profiles_from_fillers(items, ratings, known.shape[1])
+        return average_profiles(known, budget, rng)
 
 
 class BandwagonAttackTransformer(BaseAttackTransformer):
@@ -239,6 +245,9 @@ class BandwagonAttackTransformer(BaseAttackTransformer):
     ----------
     poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
         The fake profiles, on the scale of the data.
+
+    n_distinct_profiles_ : int
+        How many of them are distinct: copies of one profile are easy to detect.
 
     target_items_ : ndarray of shape (n_targets,)
         Indices of the target items.
@@ -317,7 +326,7 @@ class BandwagonAttackTransformer(BaseAttackTransformer):
     def _craft_profiles(self, known, budget, rng):
         n_items = known.shape[1]
         statistics = rating_statistics(known)
-        candidates = _filler_candidates(n_items, budget)
+        candidates = filler_candidates(n_items, budget)
         by_popularity = np.argsort(-statistics.item_counts[candidates], kind="stable")
         n_popular = round(self.popular_fraction * budget.n_fillers)
         popular = candidates[by_popularity[:n_popular]]
@@ -328,12 +337,3 @@ class BandwagonAttackTransformer(BaseAttackTransformer):
         items = np.hstack([np.tile(popular, (budget.n_profiles, 1)), items])
         highest = np.full((budget.n_profiles, n_popular), budget.rating_levels[-1])
         return profiles_from_fillers(items, np.hstack([highest, ratings]), n_items)
-
-
-def _filler_candidates(n_items, budget):
-    return np.setdiff1d(np.arange(n_items), budget.target_items)
-
-
-def _random_fillers(n_items, budget, rng):
-    candidates = _filler_candidates(n_items, budget)
-    return sample_items(candidates, budget.n_profiles, budget.n_fillers, rng)

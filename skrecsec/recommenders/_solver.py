@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.special import logit
 
 from skrecsec.recommenders import _kernels
+from skrecsec.utils._ranking import mask_seen, row_blocks, top_k
 from skrecsec.utils.validation import find_rating_levels
 
 # Training stops when the validation loss has not improved for this many epochs.
@@ -50,9 +52,15 @@ class RatingData:
     midpoints: np.ndarray
 
     @classmethod
-    def from_matrix(cls, X, validation_fraction: float, rng: np.random.Generator) -> RatingData:
-        """Split the ratings of a CSR matrix at random and scale them by the highest level."""
-        levels = find_rating_levels(X.data)
+    def from_matrix(
+        cls, X, validation_fraction: float, rng: np.random.Generator, levels=None
+    ) -> RatingData:
+        """Split the ratings of a CSR matrix at random and scale them by the highest level.
+
+        The levels are found in the ratings unless they are given.
+        """
+        if levels is None:
+            levels = find_rating_levels(X.data)
         n_users, n_items = X.shape
         n_validation = int(validation_fraction * X.nnz)
         in_train = np.ones(X.nnz, dtype=bool)
@@ -220,6 +228,27 @@ class SGDSolver:
             *self._options,
         )
 
+    def run_attack(self, model, term, rng):
+        """Descend the attack loss once for each known user, in random order."""
+        P, Q = self.user_factors[model], self.item_factors[model]
+        users = rng.permutation(term.known.shape[0])
+        last_items = term.last_items(P[: users.size], Q)[users]
+        masked = term.known[:, term.target_items].toarray()[users] > 0
+        # A user who has rated everything has no list.
+        masked |= (last_items < 0)[:, np.newaxis]
+        learning_rate, _, _ = self._options
+        _kernels.sgd_attack(
+            P,
+            Q,
+            users,
+            last_items,
+            term.target_items,
+            masked,
+            np.float32(term.goal),
+            np.float32(term.weight) * learning_rate,
+            np.float32(term.margin),
+        )
+
     def validation_loss(self):
         """Return the mean squared error of model 0 on the validation ratings."""
         return _kernels.squared_error(
@@ -229,6 +258,46 @@ class SGDSolver:
     def factors(self):
         """Return a copy of the user and item factors of all models."""
         return self.user_factors.copy(), self.item_factors.copy()
+
+
+def finite_scores(user_factors, item_factors) -> np.ndarray:
+    """Return p . q for all pairs of rows, or say that the surrogate of an attack has diverged."""
+    scores = user_factors @ item_factors.T
+    if not np.isfinite(scores).all():
+        raise ValueError("The surrogate diverged: lower learning_rate or attack_weight.")
+    return scores
+
+
+@dataclass(frozen=True)
+class AttackTerm:
+    """The attack loss of the paper's Eq. 3, over users 0 to n_known - 1 and the target items.
+
+    For user u and target t it is max(log h(u, i) - log h(u, t), -margin), where i is the last item
+    of the list of the k best items that u has not rated; pairs of which the target is rated are
+    left out. `goal` -1 turns it round. `weight` is that of one pair, in units of half the squared
+    error of one rating.
+    """
+
+    known: sp.csr_array
+    target_items: np.ndarray
+    k: int
+    margin: float
+    goal: int
+    weight: float
+
+    def last_items(self, user_factors, item_factors) -> np.ndarray:
+        """Return the last item of each known user's list, in blocks of users.
+
+        O(n_known n_items n_factors) time, memory for one block of scores.
+        """
+        last = np.empty(self.known.shape[0], dtype=np.int64)
+        for rows in row_blocks(*self.known.shape):
+            scores = finite_scores(user_factors[rows], item_factors)
+            mask_seen(scores, self.known[rows])
+            items = top_k(scores, min(self.k, scores.shape[1]))
+            n_listed = np.maximum((items >= 0).sum(axis=1), 1)
+            last[rows] = items[np.arange(items.shape[0]), n_listed - 1]
+        return last
 
 
 # --- the loop over epochs -------------------------------------------------------------------------

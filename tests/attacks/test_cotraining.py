@@ -1,0 +1,133 @@
+"""The co-training attacks."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_array_equal
+
+from skrecsec import (
+    AverageAttackTransformer,
+    CoAttackTransformer,
+    GCoAttackTransformer,
+    MFRecommender,
+)
+from skrecsec.datasets import make_ratings
+from skrecsec.metrics import target_hit_ratio_score
+from skrecsec.recommenders._solver import AttackTerm
+
+both = pytest.mark.parametrize("cls", [CoAttackTransformer, GCoAttackTransformer])
+
+
+def make_term(known, targets, k):
+    return AttackTerm(sp.csr_array(known), np.array(targets), k, 0.2, 1, 1.0)
+
+
+def test_last_items_by_hand():
+    """Items 0 to 4 are scored 5, 4, 3, 2, 1; the third user has rated all but one."""
+    known = np.array([[0, 0, 0, 0, 0], [3, 0, 0, 3, 0], [3, 3, 0, 3, 3]])
+    P, Q = np.ones((3, 1), np.float32), np.arange(5, 0, -1, dtype=np.float32)[:, None]
+    assert_array_equal(make_term(known, [4], 2).last_items(P, Q), [1, 2, 2])
+    assert_array_equal(make_term(known, [4], 99).last_items(P, Q), [4, 4, 2])
+
+
+def test_a_user_who_rated_everything_has_no_last_item():
+    P, Q = np.ones((1, 1), np.float32), np.ones((3, 1), np.float32)
+    assert_array_equal(make_term([[1, 2, 3]], [0], 2).last_items(P, Q), [-1])
+
+
+@both
+@pytest.mark.parametrize("goal", ["push", "nuke"])
+def test_profiles_keep_to_the_budget_exactly(cls, goal, ratings):
+    attack = cls(n_factors=8, target_items=[4, 9], n_fillers=15, goal=goal, random_state=0)
+    poison = attack.fit(ratings).poison_
+    assert (np.diff(poison.indptr) == 15).all()
+    assert (poison[:, [4, 9]].toarray() == (5 if goal == "push" else 1)).all()
+    assert attack.n_iter_ == 30
+    assert 1 <= attack.n_distinct_profiles_ <= poison.shape[0]
+
+
+def test_distinct_profiles_are_counted(ratings):
+    attack = AverageAttackTransformer(
+        target_items=[3, 5], n_fillers=2, attack_size=7, random_state=0
+    )
+    assert attack.fit(ratings).n_distinct_profiles_ == 1  # nothing but the targets
+    assert attack.set_params(n_fillers=30).fit(ratings).n_distinct_profiles_ == 7
+
+
+@both
+def test_a_profile_may_consist_of_targets_alone(cls, ratings):
+    attack = cls(n_factors=4, target_items=[4, 9], n_fillers=2, random_state=0).fit(ratings)
+    assert attack.poison_.nnz == 2 * attack.poison_.shape[0]
+
+
+def target_hr(attack, X, seed=0):
+    model = MFRecommender(random_state=seed).fit(attack.fit_transform(X))
+    scores = model.user_factors_[: X.shape[0]] @ model.item_factors_.T
+    return target_hit_ratio_score(scores, attack.target_items_, seen=X)
+
+
+@both
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_attack_is_stronger_than_average(cls, seed):
+    X = make_ratings(random_state=seed)
+    options = {"attack_size": 0.01, "random_state": seed}
+    average = target_hr(AverageAttackTransformer(**options), X)
+    assert target_hr(cls(**options), X) > average + 0.15
+
+
+@both
+def test_nuke_takes_targets_out_of_lists(cls):
+    """Targets that a clean model recommends widely."""
+    X = make_ratings(random_state=0)
+    clean = MFRecommender(random_state=0).fit(X)
+    items, counts = np.unique(clean.recommend(X, 50), return_counts=True)
+    targets = items[np.argsort(-counts)[:5]]
+    scores = clean.user_factors_ @ clean.item_factors_.T
+    before = target_hit_ratio_score(scores, targets, seen=X)
+    attack = cls(target_items=targets, goal="nuke", attack_size=0.1, random_state=0)
+    assert target_hr(attack, X) < before - 0.1
+
+
+@both
+def test_the_attack_loss_matters(cls, ratings):
+    without = cls(n_factors=8, attack_weight=0, random_state=0).fit(ratings).poison_
+    with_it = cls(n_factors=8, random_state=0).fit(ratings).poison_
+    assert (without != with_it).nnz > 0
+
+
+def test_sum_is_mean_times_the_number_of_pairs(ratings):
+    mean = CoAttackTransformer(n_factors=8, target_items=[4, 9], random_state=0).fit(ratings)
+    n_pairs = mean.known_users_.size * 2
+    total = CoAttackTransformer(
+        n_factors=8,
+        target_items=[4, 9],
+        attack_reduction="sum",
+        attack_weight=1 / n_pairs,
+        random_state=0,
+    ).fit(ratings)
+    assert (mean.poison_ != total.poison_).nnz == 0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_factors": 0}, "'n_factors'"),
+        ({"n_pretrain_iter": -1}, "'n_pretrain_iter'"),
+        ({"n_pretrain_iter": 3, "max_iter": 3}, "n_pretrain_iter=3 must leave"),
+        ({"learning_rate": 0}, "'learning_rate'"),
+        ({"attack_weight": -1}, "'attack_weight'"),
+        ({"attack_reduction": "max"}, "'attack_reduction'"),
+        ({"margin": -0.1}, "'margin'"),
+        ({"k": 0}, "'k'"),
+        ({"learning_rate": 1e8}, "surrogate diverged"),
+    ],
+)
+@both
+def test_bad_parameters(cls, parameters, message, ratings):
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match=message):
+        cls(**parameters).fit(ratings)
+
+
+def test_bad_pseudo_label_ratio(ratings):
+    with pytest.raises(ValueError, match="'pseudo_label_ratio'"):
+        GCoAttackTransformer(pseudo_label_ratio=0).fit(ratings)
