@@ -9,7 +9,7 @@ from skrecsec.attacks import (
     GCoAttackTransformer,
     RandomAttackTransformer,
 )
-from skrecsec.recommenders import MFRecommender, TCDRecommender
+from skrecsec.recommenders import ATRecommender, MFRecommender, TCDRecommender
 
 try:
     __version__ = version("skrecsec")
@@ -17,6 +17,7 @@ except PackageNotFoundError:  # pragma: no cover - running from a source tree
     __version__ = "0.0.0"
 
 __all__ = [
+    "ATRecommender",
     "AverageAttackTransformer",
     "BandwagonAttackTransformer",
     "CoAttackTransformer",

@@ -86,7 +86,7 @@ def test_seeds_decide_and_jobs_do_not(capsys):
         (["--targets", "500"], "--targets: target_items must hold item indices from 0 to 119"),
         (["--targets", "3,3"], "--targets: target_items must be distinct"),
         (["--attack-size", "1.5"], "--attack-size: expected a fraction"),
-        (["--attack-size", "0"], "--attack-size: expected a whole number"),
+        (["--attack-size", "0"], "--attack-size: expected a fraction in (0, 1] or a whole number"),
         (["--knowledge", "0"], "--knowledge: expected a fraction"),
         (["--knowledge", "nan"], "--knowledge: expected a fraction"),
         (["--repeats", "0"], "--repeats: expected a whole number"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from numbers import Integral, Real
 
@@ -137,6 +138,13 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
             raise ValueError(
                 f"solver='sgd' runs on device='cpu' only, got device={self.device!r}; "
                 "choose solver='adam' or solver='adadelta'."
+            )
+
+    def _check_pretraining(self):
+        if self.n_pretrain_iter != "auto" and math.ceil(self.n_pretrain_iter) >= self.max_iter:
+            raise ValueError(
+                f"n_pretrain_iter={self.n_pretrain_iter} must leave at least one of the "
+                f"max_iter={self.max_iter} epochs for the training after it."
             )
 
     def _make_solver(self, data, rng):

@@ -132,25 +132,44 @@ class MinibatchSolver:
         """Train all models on mini-batches of the ratings, in the given order."""
         self._run_batches(range(self._factors.shape[0]), pairs)
 
-    def _run_batches(self, models, pairs):
+    def run_perturbed_pairs(self, pairs, perturbation):
+        """Train on the ratings, each under current and under perturbed factors."""
+        epsilon = perturbation.epsilon
+        directions = self._tensor(perturbation.directions)
+
+        def perturb(gradient):
+            if perturbation.is_adversarial:
+                return epsilon * torch.nn.functional.normalize(gradient, dim=1)
+            return epsilon * directions[self._tensor(perturbation.choose(gradient.shape[0]))]
+
+        self._run_batches(range(self._factors.shape[0]), pairs, perturb)
+
+    def _run_batches(self, models, pairs, perturb=None):
         users, items, ratings = (self._tensor(column) for column in pairs)
         items = items + self.data.n_users
         for start in range(0, ratings.shape[0], self.batch_size):
             batch = slice(start, start + self.batch_size)
-            self._pair_step(models, users[batch], items[batch], ratings[batch])
+            self._pair_step(models, users[batch], items[batch], ratings[batch], perturb)
 
-    def _pair_step(self, models, users, items, ratings):
+    def _pair_step(self, models, users, items, ratings, perturb=None):
         """One optimiser step of each model on a batch of ratings."""
         rows, slot = torch.unique(torch.cat([users, items]), return_inverse=True)
         for j in models:
             block = self._factors[j].index_select(0, rows)
-            p, q = block.index_select(0, slot).split(users.shape[0])
-            error = (p * q).sum(1).sub_(ratings).mul_(2 / ratings.shape[0]).unsqueeze_(1)
-            gradient = torch.cat([q, p]).mul_(error.repeat(2, 1))
-            if self.reg > 0:
-                gradient.add_(torch.cat([p, q]), alpha=2 * self.reg / p.numel())
-            # Samples that share a user or an item add up.
-            self._optimisers[j].step(rows, torch.zeros_like(block).index_add_(0, slot, gradient))
+            gradient = self._pair_gradient(block, slot, ratings)
+            if perturb is not None:
+                gradient += self._pair_gradient(block + perturb(gradient), slot, ratings)
+            self._optimisers[j].step(rows, gradient)
+
+    def _pair_gradient(self, block, slot, ratings):
+        """Return the gradient of a batch in its distinct rows; `slot` says which are whose."""
+        p, q = block.index_select(0, slot).split(ratings.shape[0])
+        error = (p * q).sum(1).sub_(ratings).mul_(2 / ratings.shape[0]).unsqueeze_(1)
+        gradient = torch.cat([q, p]).mul_(error.repeat(2, 1))
+        if self.reg > 0:
+            gradient.add_(torch.cat([p, q]), alpha=2 * self.reg / p.numel())
+        # Samples that share a user or an item add up.
+        return torch.zeros_like(block).index_add_(0, slot, gradient)
 
     def run_tiles(self, model, plan):
         """Train one model on one mini-batch a tile, with batches of the other ratings between."""

@@ -181,6 +181,9 @@ class Solver(Protocol):
     def run_tiles(self, model: int, plan: TilePlan) -> int:
         """Train one model on the tiles; return the number of pseudo-labels used."""
 
+    def run_perturbed_pairs(self, pairs: Triplets, perturbation: Perturbation) -> None:
+        """Train on the ratings, each under current and under perturbed factors."""
+
     def validation_loss(self) -> float:
         """Return the mean squared error of model 0 on the validation ratings."""
 
@@ -208,6 +211,21 @@ class SGDSolver:
     def run_pairs(self, pairs):
         """Train all models on the ratings, in the given order. O(n_ratings n_factors)."""
         _kernels.sgd_pairs(self.user_factors, self.item_factors, *pairs, *self._options)
+
+    def run_perturbed_pairs(self, pairs, perturbation):
+        """Train on the ratings, each under current and under perturbed factors."""
+        learning_rate, reg, _ = self._options
+        n_choices = 0 if perturbation.is_adversarial else pairs.ratings.size
+        _kernels.sgd_perturbed_pairs(
+            self.user_factors[0],
+            self.item_factors[0],
+            *pairs,
+            learning_rate,
+            reg,
+            np.float32(perturbation.epsilon),
+            perturbation.directions,
+            perturbation.choose((n_choices, 2)),
+        )
 
     def run_tiles(self, model, plan):
         """Train one model on the tiles. O((n_cells + n_ratings) n_factors)."""
@@ -258,6 +276,28 @@ class SGDSolver:
     def factors(self):
         """Return a copy of the user and item factors of all models."""
         return self.user_factors.copy(), self.item_factors.copy()
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """How the factors are perturbed in adversarial training.
+
+    Each row is moved by `epsilon` times a unit vector: along the gradient of the loss if
+    `directions` is empty, else one of `directions` (n_directions, n_factors), drawn by `rng`.
+    """
+
+    epsilon: float
+    directions: np.ndarray
+    rng: np.random.Generator
+
+    @property
+    def is_adversarial(self) -> bool:
+        """Whether rows move along the gradient."""
+        return self.directions.shape[0] == 0
+
+    def choose(self, shape) -> np.ndarray:
+        """Draw which of the directions are taken."""
+        return self.rng.integers(max(1, self.directions.shape[0]), size=shape, dtype=np.int32)
 
 
 def finite_scores(user_factors, item_factors) -> np.ndarray:

@@ -194,11 +194,7 @@ class TCDRecommender(BaseFactorRecommender):
 
     def _check_parameters(self):
         super()._check_parameters()
-        if self.n_pretrain_iter != "auto" and math.ceil(self.n_pretrain_iter) >= self.max_iter:
-            raise ValueError(
-                f"n_pretrain_iter={self.n_pretrain_iter} must leave at least one of the "
-                f"max_iter={self.max_iter} epochs for the cooperative training."
-            )
+        self._check_pretraining()
 
     def _schedule(self, data, solver, rng):
         def pretrain(fraction):

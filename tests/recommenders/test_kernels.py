@@ -230,3 +230,42 @@ def test_initial_factors_are_xavier_uniform(rng):
         bound = np.sqrt(6 / (n_rows + 16))
         assert 0.95 * bound < np.abs(factors).max() <= bound
         assert factors.std() == pytest.approx(bound / np.sqrt(3), rel=0.1)
+
+
+@pytest.mark.parametrize("is_random", [False, True])
+def test_perturbed_steps_follow_autograd(rng, is_random):
+    P, Q = random_factors(rng, 1, 4)[0], random_factors(rng, 1, 3)[0]
+    users, items = rng.integers(4, size=9), rng.integers(3, size=9)
+    ratings = rng.random(9).astype(np.float32)
+    directions = rng.normal(size=(5 if is_random else 0, D)).astype(np.float32)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    choice = rng.integers(5, size=(9 if is_random else 0, 2))
+    epsilon, rate = 0.3, 0.1
+    expected_P, expected_Q = torch.tensor(P), torch.tensor(Q)
+    for t in range(9):
+        p = expected_P[users[t]].clone().requires_grad_()
+        q = expected_Q[items[t]].clone().requires_grad_()
+        loss = (ratings[t] - p @ q) ** 2
+        growth = torch.autograd.grad(loss, (p, q), retain_graph=True)
+        if is_random:
+            deltas = [epsilon * torch.tensor(directions[c]) for c in choice[t]]
+        else:
+            deltas = [epsilon * g / g.norm() for g in growth]
+        loss = loss + (ratings[t] - (p + deltas[0]) @ (q + deltas[1])) ** 2
+        gradient_p, gradient_q = torch.autograd.grad(loss / 2, (p, q))
+        expected_P[users[t]] -= rate * gradient_p
+        expected_Q[items[t]] -= rate * gradient_q
+    _kernels.sgd_perturbed_pairs(
+        P,
+        Q,
+        users.astype(np.int32),
+        items.astype(np.int32),
+        ratings,
+        np.float32(rate),
+        np.float32(0),
+        np.float32(epsilon),
+        directions,
+        choice.astype(np.int32),
+    )
+    assert_allclose(P, expected_P, rtol=1e-4, atol=1e-5)
+    assert_allclose(Q, expected_Q, rtol=1e-4, atol=1e-5)

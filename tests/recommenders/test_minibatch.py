@@ -7,7 +7,13 @@ import torch
 from numpy.testing import assert_allclose
 
 from skrecsec.recommenders._minibatch import MinibatchSolver, _LazyAdadelta, _LazyAdam, check_device
-from skrecsec.recommenders._solver import RatingData, Triplets, plan_pairs, plan_tiles
+from skrecsec.recommenders._solver import (
+    Perturbation,
+    RatingData,
+    Triplets,
+    plan_pairs,
+    plan_tiles,
+)
 
 D = 6
 
@@ -104,7 +110,7 @@ def test_every_rating_is_visited_once_in_a_partial_tile_epoch(rng):
     solver = make_solver(rng, reg=0.0)
     seen = []
     solver._tile_step = lambda model, users, items, target: None
-    solver._pair_step = lambda models, users, items, ratings: seen.extend(
+    solver._pair_step = lambda models, users, items, ratings, perturb: seen.extend(
         zip(users.tolist(), items.tolist(), strict=True)
     )
     plan = plan_tiles(solver.data, 0.3, solver.tile_side, rng)
@@ -161,3 +167,19 @@ def test_pseudo_labels_in_torch_are_those_of_the_kernel(rng):
 def test_unknown_devices_are_refused_by_name(name):
     with pytest.raises(ValueError, match=f"device='{name}' is not available"):
         check_device(name)
+
+
+def test_perturbed_gradient_is_that_of_both_losses(rng):
+    solver = make_solver(rng, reg=0.0)
+    solver._optimisers = [Recorder() for _ in range(3)]
+    batch = Triplets(*(column[:64] for column in plan_pairs(solver.data, rng)))
+    solver.run_perturbed_pairs(batch, Perturbation(0.2, np.empty((0, D), np.float32), rng))
+    users, items, ratings = (torch.as_tensor(np.asarray(c)) for c in batch)
+
+    def loss(P, Q):
+        return (((P[users.long()] * Q[items.long()]).sum(1) - ratings) ** 2).mean()
+
+    gradient = autograd(solver, 0, loss)
+    delta = 0.2 * torch.nn.functional.normalize(gradient, dim=1)
+    expected = gradient + autograd(solver, 0, lambda P, Q: loss(P + delta[:40], Q + delta[40:]))
+    assert_allclose(dense(solver._optimisers[0].steps, 90), expected, rtol=1e-4, atol=1e-6)
