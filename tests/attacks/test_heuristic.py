@@ -42,6 +42,7 @@ def test_sampled_items_are_distinct_and_uniform():
     counts = np.bincount(items.ravel() - 10, minlength=20)
     assert_allclose(counts, 4000 * 7 / 20, rtol=0.1)  # five standard deviations
     assert_allclose(items.mean(axis=0), 19.5, rtol=0.03)  # in every place
+    assert_array_equal(candidates, np.arange(10, 30))
     with pytest.raises(ValueError, match="Cannot draw 21"):
         sample_items(candidates, 1, 21, np.random.default_rng(0))
 
@@ -76,6 +77,10 @@ def test_average_attack_rates_each_item_like_its_own_ratings(fine_ratings):
     well_known[0] = False
     assert_allclose(means[well_known], statistics.item_means[well_known], atol=0.2)
     assert statistics.item_means[well_known].std() > 0.3  # they do differ
+    squares = attack.poison_.power(2).sum(axis=0) / counts
+    spread = np.sqrt(np.maximum(squares - means**2, 0))[well_known]
+    assert_allclose(spread, statistics.item_stds[well_known], atol=0.25)
+    assert spread.mean() > 0.3
 
 
 def test_average_attack_uses_the_known_users_only(ratings):
@@ -104,6 +109,14 @@ def test_bandwagon_attack_rates_the_most_popular_items_highest(ratings):
     others = np.delete(poison, [0, *popular], axis=1)
     assert (np.count_nonzero(others, axis=1) == 10).all()
     assert np.unique(others).size > 3
+
+
+def test_bandwagon_rates_popular_items_highest_in_a_nuke_attack_too(ratings):
+    attack = BandwagonAttackTransformer(
+        popular_fraction=1.0, target_items=[0], n_fillers=11, goal="nuke", random_state=0
+    ).fit(ratings)
+    assert sorted(np.unique(attack.poison_[[0]].data)) == [1, 5]
+    assert attack.poison_[0, 0] == 1
 
 
 @pytest.mark.parametrize("popular_fraction", [0.0, 1.0])

@@ -1,11 +1,14 @@
 """Scorers against the metrics they stand for."""
 
 import pickle
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 from skrecsec import AverageAttackTransformer, MFRecommender
@@ -18,7 +21,7 @@ from skrecsec.metrics import (
     hit_ratio_score,
     target_hit_ratio_score,
 )
-from skrecsec.model_selection import HeldOut, leave_one_out_split
+from skrecsec.model_selection import HeldOut, WeakGeneralization, leave_one_out_split
 from skrecsec.utils.validation import check_ratings
 
 
@@ -126,6 +129,53 @@ def test_ri_without_damage_is_nan_with_a_warning(ratings, fresh_cache):
     pipeline = make_pipeline(attack, clone(Counting())).fit(ratings)
     with pytest.warns(UserWarning, match="undefined"):
         assert np.isnan(RobustnessImprovementScorer(Counting(), k=1)(pipeline, ratings))
+
+
+def test_ri_of_given_targets(ratings, fresh_cache):
+    attack = strong_attack()
+    pipeline = make_pipeline(attack, MFRecommender(8, random_state=0)).fit(ratings)
+    clean, poisoned = Counting().fit(ratings), Counting().fit(attack.fit_transform(ratings))
+    targets = [attack.target_items_[0], 50]
+    score = TargetHitRatioScorer(targets, k=10)
+    origin, attacked, defended = (score(e, ratings) for e in (clean, poisoned, pipeline))
+    ri = RobustnessImprovementScorer(Counting(), target_items=targets, k=10)(pipeline, ratings)
+    assert ri == pytest.approx(1 - (defended - origin) / (attacked - origin))
+
+
+def test_the_default_baseline_is_the_same_every_time(pipeline, split, monkeypatch):
+    scores = []
+    for _ in range(2):
+        monkeypatch.setattr(_scorers, "_fitted_baselines", _scorers._OnceCache(max_size=8))
+        scores.append(RobustnessImprovementScorer(k=7)(pipeline, split[0]))
+    assert scores[0] == scores[1]
+
+
+def test_targets_are_found_in_the_best_estimator_of_a_search(split):
+    X, y = split
+    pipeline = make_pipeline(strong_attack(), MFRecommender(8, random_state=0))
+    search = GridSearchCV(
+        pipeline,
+        {"mfrecommender__n_factors": [8]},
+        cv=WeakGeneralization(1),
+        scoring=HitRatioScorer(k=10),
+    ).fit(X, y)
+    expected = TargetHitRatioScorer(k=10)(search.best_estimator_, X)
+    assert TargetHitRatioScorer(k=10)(search, X) == expected
+
+
+def test_the_cache_forgets_the_oldest_and_computes_once():
+    cache = _scorers._OnceCache(max_size=2)
+    computed = []
+
+    def get(key):
+        return cache.get(key, lambda: (time.sleep(0.01), computed.append(key), key)[-1])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(get, "a" * 16)) == list("a" * 16)
+    assert computed == ["a"]
+    for key in "bacab":  # "b" goes when "c" comes
+        assert get(key) == key
+    assert computed == ["a", "b", "c", "b"]
 
 
 @pytest.mark.parametrize("scorer", [TargetHitRatioScorer(), RobustnessImprovementScorer()])

@@ -9,7 +9,12 @@ import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 
-from skrecsec import AverageAttackTransformer, MFRecommender, TCDRecommender
+from skrecsec import (
+    ATRecommender,
+    AverageAttackTransformer,
+    MFRecommender,
+    TCDRecommender,
+)
 from skrecsec.datasets import make_ratings
 from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer
 from skrecsec.model_selection import leave_one_out_split
@@ -112,6 +117,28 @@ def test_automatic_pretraining_counts_visits():
 
     assert n_pretrained(0.3) == 1
     assert 2 < n_pretrained(0.03) < 20
+
+
+def test_automatic_pretraining_leaves_most_epochs_for_cooperation():
+    X = make_ratings(100, 200, density=0.02, random_state=0)
+    history = TCDRecommender(4, max_iter=11, random_state=0).fit(X).history_
+    assert sum(record["n_pseudo_labels"] == 0 for record in history) == 5
+
+
+def test_a_fraction_of_an_epoch_trains_less_than_all_of_it(ratings):
+    losses = [
+        TCDRecommender(8, n_pretrain_iter=n, max_iter=2, random_state=0)
+        .fit(ratings)
+        .history_[0]["validation_loss"]
+        for n in (0.1, 0.5, 1)
+    ]
+    assert losses[0] > losses[1] > losses[2]
+
+
+@pytest.mark.parametrize("cls", [TCDRecommender, ATRecommender])
+def test_factors_of_pretraining_epochs_are_not_eligible(cls):
+    schedule = cls(n_pretrain_iter=3, max_iter=7)._schedule(None, None, None)
+    assert [epoch.eligible for epoch in schedule] == [False] * 3 + [True] * 4
 
 
 @both
@@ -264,13 +291,14 @@ class Recording:
 @both
 def test_callbacks_follow_and_stop_the_epochs(cls, ratings):
     record = Recording(stop_at=4)
-    recommender = cls(4, random_state=0)
+    recommender = cls(4, validation_fraction=0, random_state=0)
     recommender.set_callbacks(record).fit(ratings)
     assert record.is_set_up
     assert record.is_torn_down
     assert record.epochs == [0, 1, 2, 3]
     assert recommender.n_iter_ == 4
     assert not np.allclose(record.predictions[0], record.predictions[3])
+    assert_array_equal(record.predictions[3], recommender.predict(ratings))
 
 
 def test_scoring_monitor(ratings):

@@ -96,3 +96,15 @@ def test_projection_goes_to_a_nearest_level(levels, values):
     distances = np.abs(values[:, None] - levels)
     assert np.isin(projected, levels).all()
     assert np.allclose(np.abs(values - projected), distances.min(axis=1), rtol=0, atol=1e-12)
+
+
+def test_projection_of_a_tie_goes_down():
+    assert_array_equal(project_to_levels(np.array([1.5, 2.5]), np.array([1.0, 2.0, 3.0])), [1, 2])
+
+
+@pytest.mark.parametrize("make", [sp.bsr_array, sp.dia_array, sp.coo_array])
+def test_the_input_is_left_as_it_was(make):
+    X = make(DENSE)
+    before = X.data.copy()
+    check_ratings(X)
+    assert_array_equal(X.data, before)
