@@ -26,6 +26,8 @@ def single_threaded():
     """
     global _n_inside, _restore_process
     torch = sys.modules.get("torch")  # never import it only to limit it
+    if not hasattr(torch, "set_num_threads"):
+        torch = None  # or another thread is still importing it
     controller = _controller(torch is not None)
     n_torch_threads = torch.get_num_threads() if torch is not None else None
     own_limits = controller.limit(limits=1, user_api="openmp")
