@@ -144,7 +144,8 @@ class BaseRecommender(BaseEstimator, metaclass=ABCMeta):
         """
         from skrecsec.metrics import HitRatioScorer  # metrics know no estimator; this is the way in
 
-        return HitRatioScorer(k=50)(self, self._check_profiles(X), y)
+        self._check_profiles(X)
+        return HitRatioScorer(k=50)(self, X, y)
 
     def _check_profiles(self, X):
         check_is_fitted(self)

@@ -1,6 +1,7 @@
 """Attacks, recommenders and scorers in stock scikit-learn."""
 
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import (
     GridSearchCV,
+    RandomizedSearchCV,
     cross_val_score,
     cross_validate,
     learning_curve,
@@ -165,3 +167,56 @@ def test_y_of_the_wrong_length(split, n_wrong):
     model = MFRecommender(4, max_iter=5, random_state=0).fit(X, y)
     with pytest.raises(ValueError, match=f"{n_wrong}"):
         model.score(X, y)
+
+
+def test_a_cached_attack_is_the_same_attack(split, tmp_path):
+    X, y = split
+    attack, model = make_defended()
+    plain = make_pipeline(attack, model).fit(X)
+    for _ in range(2):  # computed, then read from disk
+        cached = make_pipeline(clone(attack), model, memory=str(tmp_path)).fit(X)
+        assert_array_equal(cached.predict(X), plain.predict(X))
+        for scorer in SCORING.values():
+            assert scorer(cached, X, y) == scorer(plain, X, y)
+
+
+def test_a_scorer_that_fails_is_reported_and_gives_nan(split):
+    X, y = split
+    pipeline = Pipeline([("attack", "passthrough"), ("recommender", MFRecommender(4))])
+    with pytest.warns(UserWarning, match="give TargetHitRatioScorer its target_items"):
+        scores = cross_validate(
+            pipeline, X, y, cv=WeakGeneralization(1), scoring={"t": TargetHitRatioScorer()}
+        )
+    assert np.isnan(scores["test_t"]).all()
+
+
+def test_frames_with_item_names_pass_through_without_a_warning(split):
+    pandas = pytest.importorskip("pandas", reason="item names come from data frames")
+    X, y = split
+    frame = pandas.DataFrame(X.toarray(), columns=[f"film {i}" for i in range(90)])
+    options = {"cv": WeakGeneralization(1), "scoring": SCORING, "error_score": "raise"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*feature names")
+        named = cross_validate(make_defended(), frame, y, **options)
+    plain = cross_validate(make_defended(), X, y, **options)
+    for name in ("test_hr", "test_target_hr", "test_ri"):
+        assert_array_equal(named[name], plain[name])
+
+
+def test_randomised_search_over_the_strength_of_an_attack(split):
+    X, y = split
+    search = RandomizedSearchCV(
+        make_pipeline(
+            AverageAttackTransformer(target_items=[3], random_state=0),
+            MFRecommender(8, random_state=0),
+        ),
+        {"averageattacktransformer__attack_size": [1, 120]},
+        n_iter=2,
+        cv=WeakGeneralization(1),
+        scoring=TargetHitRatioScorer(k=10),
+        error_score="raise",
+        random_state=0,
+    ).fit(X, y)
+    assert search.best_params_ == {"averageattacktransformer__attack_size": 120}
+    assert search.best_estimator_[0].poison_.shape == (120, 90)
+    assert search.score(X, y) == TargetHitRatioScorer(k=10)(search, X)

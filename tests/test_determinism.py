@@ -12,7 +12,13 @@ import threadpoolctl
 import torch
 from numpy.testing import assert_array_equal
 
-from skrecsec import AverageAttackTransformer, MFRecommender, TCDRecommender
+from skrecsec import (
+    AverageAttackTransformer,
+    CoAttackTransformer,
+    GCoAttackTransformer,
+    MFRecommender,
+    TCDRecommender,
+)
 from skrecsec.datasets import make_ratings
 from skrecsec.utils._threads import single_threaded
 
@@ -121,3 +127,25 @@ def test_a_second_process_does_not_compile_again(tmp_path):
     ]
     assert misses[0] >= 4
     assert misses[1] == 0
+
+
+def test_predictions_do_not_depend_on_the_number_of_threads():
+    """BLAS, left alone, adds these products up in an order that depends on it."""
+    X = make_ratings(37, 1300, density=0.05, random_state=0)
+    model = MFRecommender(max_iter=1, random_state=0).fit(X)
+    predictions = []
+    for n_threads in (1, 2):
+        with threadpoolctl.threadpool_limits(n_threads):
+            predictions.append(model.predict(X))
+    assert_array_equal(*predictions)
+
+
+@pytest.mark.parametrize("cls", [CoAttackTransformer, GCoAttackTransformer])
+def test_attacks_do_not_depend_on_the_number_of_threads(cls):
+    X = make_ratings(90, 1300, density=0.05, random_state=0)
+    poison = []
+    for n_threads in (1, 2):
+        with threadpoolctl.threadpool_limits(n_threads):
+            attack = cls(max_iter=3, attack_size=37, random_state=0).fit(X)
+        poison.append(attack.poison_.toarray())
+    assert_array_equal(*poison)

@@ -61,8 +61,9 @@ class HitRatioScorer:
     def __call__(self, estimator, X, y) -> float:
         """Score the recommendations for `X` against the held-out items `y`."""
         k = check_k(self.k)
-        X = check_ratings(X, allow_no_ratings=True)
-        _, ranks = held_out_ranks(y, X.shape, row_scores(estimator, X), X, name="y")
+        seen = check_ratings(X, allow_no_ratings=True)
+        scores = row_scores(estimator, X if hasattr(X, "iloc") else seen)
+        _, ranks = held_out_ranks(y, seen.shape, scores, seen, name="y")
         return hit_share(ranks, k)
 
 
@@ -171,8 +172,10 @@ class RobustnessImprovementScorer:
         clean = attack._fit_X
         poisoned = sp.vstack([clean, attack.poison_], format="csr")
         baselines = [self._fitted_baseline(train) for train in (clean, poisoned)]
+        seen = check_ratings(X, allow_no_ratings=True)  # they have been fitted without item names
         return robustness_improvement_score(
-            *(_target_hit_ratio(e, X, targets, k) for e in (*baselines, estimator))
+            *(_target_hit_ratio(baseline, seen, targets, k) for baseline in baselines),
+            _target_hit_ratio(estimator, X, targets, k),
         )
 
     def _fitted_baseline(self, X):
@@ -212,12 +215,16 @@ _fitted_baselines = _OnceCache(max_size=8)
 
 def row_scores(estimator, X):
     """Return the function that predicts chosen rows: predictions are pure, so blocks may do."""
-    return lambda rows: np.asarray(estimator.predict(X[rows]))
+    # A data frame is indexed as it is: without its column names, estimators would warn.
+    if not hasattr(X, "iloc"):
+        return lambda rows: np.asarray(estimator.predict(X[rows]))
+    return lambda rows: np.asarray(estimator.predict(X.iloc[rows]))
 
 
 def _target_hit_ratio(estimator, X, targets, k):
-    X = check_ratings(X, allow_no_ratings=True)
-    return hit_share(target_ranks(targets, X.shape, row_scores(estimator, X), X), k)
+    seen = check_ratings(X, allow_no_ratings=True)
+    scores = row_scores(estimator, X if hasattr(X, "iloc") else seen)
+    return hit_share(target_ranks(targets, seen.shape, scores, seen), k)
 
 
 def _attack_step(estimator, why):

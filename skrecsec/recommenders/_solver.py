@@ -401,12 +401,9 @@ def train(
         out_of_patience = best is not None and record["epoch"] - best["epoch"] >= PATIENCE
         if stop or out_of_patience:
             break
-    if best is None:
-        factors = solver.factors()
-        if not all(np.isfinite(f).all() for f in factors):
-            raise ValueError("Training diverged: choose a lower learning_rate.")
-        best = history[-1]
-    elif not all(np.isfinite(f).all() for f in factors):
+    if best is None and np.isfinite(history[-1]["validation_loss"]):
+        best, factors = history[-1], solver.factors()  # stopped before an epoch was eligible
+    if best is None or not all(np.isfinite(f).all() for f in factors):
         raise ValueError("Training diverged: choose a lower learning_rate.")
     return TrainingResult(
         *factors,

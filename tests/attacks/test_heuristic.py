@@ -136,3 +136,28 @@ def test_bandwagon_refuses_a_bad_fraction(ratings):
 def test_another_seed_gives_other_profiles(cls, ratings):
     first, second = (cls(random_state=seed).fit(ratings).poison_ for seed in (0, 1))
     assert (first != second).nnz > 0
+
+
+def test_items_without_known_ratings_are_rated_like_all_ratings():
+    """Item 0 is always rated 2 and item 1 always 4; nobody has rated item 2."""
+    X = sp.csr_array(np.tile([2.0, 4.0, 0.0, 0.0], (30, 1)))
+    attack = AverageAttackTransformer(
+        target_items=[3], n_fillers=4, attack_size=500, random_state=0
+    )
+    poison = attack.fit(X).poison_.toarray()
+    assert_array_equal(np.unique(poison[:, 0]), [2])
+    assert_array_equal(np.unique(poison[:, 1]), [4])
+    assert poison[:, 2].mean() == pytest.approx(3, abs=0.2)
+
+
+@heuristics
+def test_every_item_has_the_same_chance_to_be_a_filler(cls, ratings):
+    attack = cls(target_items=[0], attack_size=4000, n_fillers=11, random_state=0).fit(ratings)
+    counts = (attack.poison_ > 0).sum(axis=0)[1:]
+    if cls is BandwagonAttackTransformer:
+        counts = np.delete(counts, counts.argmax())  # one filler of ten is the most popular item
+    expected = counts.mean()
+    # The statistic has less than n_items degrees of freedom: draws exclude one another.
+    chi_square = ((counts - expected) ** 2).sum() / expected
+    assert chi_square < counts.size + 4 * np.sqrt(2 * counts.size)
+    assert chi_square > counts.size / 3

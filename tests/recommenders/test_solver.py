@@ -144,3 +144,67 @@ def test_tiles_of_a_large_matrix_are_never_listed():
     assert plan.tiles.size == round(3e-9 * 41667**2)
     assert plan.rest.ratings.size == 2
     assert _solver.plan_pairs(data, np.random.default_rng(0)).ratings.size == 2
+
+
+def test_a_loss_that_is_not_finite_from_the_start_is_an_error():
+    """The factors are still finite, their products are not."""
+    with pytest.raises(ValueError, match="learning_rate"):
+        run([np.inf])
+
+
+def test_divergence_without_validation_is_an_error():
+    solver = FakeSolver([1.0] * 3, has_validation=False)
+    solver.factors = lambda: (np.full((1, 1, 1), np.nan), np.zeros((1, 1, 1)))
+    with pytest.raises(ValueError, match="learning_rate"):
+        train(solver, [Epoch(solver.run)] * 3)
+
+
+def test_stopping_during_pretraining_keeps_the_epoch_that_was_reached():
+    result = run([5, 4, 3, 2], n_pretrain=3, on_epoch=lambda record, solver: record["epoch"] == 2)
+    assert (result.best_iter, result.n_iter) == (2, 2)
+    assert result.user_factors == 2
+
+
+def test_pretraining_does_not_use_up_patience():
+    assert run([1] * 20 + [3, 2], n_pretrain=20).best_iter == 22
+
+
+def test_an_equal_loss_is_no_improvement():
+    assert run([3, 2, 2, 2]).best_iter == 2
+
+
+def spread(orders):
+    """Return the mean place of each element over many orders, relative to the middle."""
+    places = np.argsort(orders, axis=1)
+    return places.mean(axis=0) / ((places.shape[1] - 1) / 2)
+
+
+def test_orders_are_random():
+    data = make_data((30, 30), 0)
+    rng = np.random.default_rng(0)
+    code = 30 * data.train.users + data.train.items
+    rank = np.empty(900, dtype=int)
+    rank[code] = np.arange(code.size)
+    orders = np.array(
+        [
+            rank[30 * pairs.users + pairs.items]
+            for pairs in (plan_pairs(data, rng) for _ in range(400))
+        ]
+    )
+    assert_allclose(spread(orders), 1, atol=0.15)  # five standard deviations
+    tiles = np.array([plan_tiles(data, 1.0, 6, rng).tiles for _ in range(400)])
+    assert_allclose(spread(tiles), 1, atol=0.15)
+
+
+def test_ratings_outside_of_the_tiles_come_in_random_order():
+    data = make_data((40, 40), 0)
+    rest = plan_tiles(data, 0.1, 4, np.random.default_rng(0)).rest
+    code = 40 * rest.users + rest.items
+    assert abs(np.corrcoef(code, np.arange(code.size))[0, 1]) < 0.2
+
+
+def test_plans_are_drawn_anew():
+    data, rng = make_data((30, 30), 0), np.random.default_rng(0)
+    first, second = (plan_tiles(data, 0.3, 4, rng) for _ in range(2))
+    for name in ("user_order", "item_order", "tiles"):
+        assert not np.array_equal(getattr(first, name), getattr(second, name))

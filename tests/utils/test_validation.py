@@ -108,3 +108,54 @@ def test_the_input_is_left_as_it_was(make):
     before = X.data.copy()
     check_ratings(X)
     assert_array_equal(X.data, before)
+
+
+@pytest.mark.parametrize(
+    "make", [np.array, sp.csr_array, sp.csr_matrix, sp.coo_array, sp.csc_array, sp.bsr_array]
+)
+def test_input_is_not_modified(make):
+    X = make(DENSE.astype(int))
+    before = X.copy()
+    check_ratings(X)
+    assert X.dtype == int
+    if sp.issparse(X):
+        assert X.nnz == before.nnz
+        X, before = X.toarray(), before.toarray()
+    assert_array_equal(X, before)
+
+
+@pytest.mark.parametrize("block", [(1, 1), (1, 3), (3, 3)])
+def test_padding_of_blocks_is_no_rating_and_stays_in_the_input(block):
+    X = sp.bsr_array(DENSE, blocksize=block)
+    if block == (1, 1):
+        X = sp.bsr_array((np.array([5.0, 0.0]).reshape(2, 1, 1), [0, 1], [0, 2]), shape=(1, 2))
+    stored = X.data.copy()
+    checked = check_ratings(X)
+    assert checked.nnz == np.count_nonzero(stored)
+    assert_array_equal(X.data, stored)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.int64, np.float32, np.float64])
+def test_every_real_dtype_becomes_float64(dtype):
+    checked = check_ratings(sp.csr_array(DENSE.astype(dtype)))
+    assert checked.dtype == np.float64
+    assert_array_equal(checked.toarray(), DENSE.astype(dtype))
+
+
+@pytest.mark.parametrize("X", [sp.coo_array([1.0, 2.0]), sp.csr_array(DENSE).astype(complex)])
+def test_other_sparse_arrays_are_refused(X):
+    with pytest.raises(ValueError, match=r"2D input|Complex data"):
+        check_ratings(X)
+
+
+def test_columns_that_store_a_rating_twice_are_noticed():
+    X = sp.csc_array(([1.0, 2.0], [0, 0], [0, 2, 2]), shape=(2, 2))
+    with pytest.raises(ValueError, match="more than one rating"):
+        check_ratings(X)
+
+
+def test_projection_keeps_shapes_and_levels():
+    levels = np.array([0.5, 1.0, 3.5])
+    assert_array_equal(project_to_levels(levels, levels), levels)
+    assert project_to_levels(np.zeros((2, 0)), levels).shape == (2, 0)
+    assert_array_equal(project_to_levels(np.array([[-9, 9.0]]), levels[:1]), [[0.5, 0.5]])
