@@ -169,7 +169,7 @@ def test_scale_of_ratings_does_not_matter(cls, ratings):
 @both
 def test_continuous_ratings(cls):
     rng = np.random.default_rng(0)
-    X = sp.random_array((60, 50), density=0.3, rng=rng, data_sampler=lambda size: rng.random(size))
+    X = sp.csr_array(rng.random((60, 50)) * (rng.random((60, 50)) < 0.3))
     recommender = cls(8, max_iter=5, random_state=0).fit(X)
     assert recommender.rating_levels_.size == 10
     assert np.isfinite(recommender.predict(X)).all()
