@@ -379,7 +379,9 @@ class BaseAttackTransformer(
         self.target_items_ = targets
         self.known_users_ = known_users
         self.rating_levels_ = levels
-        self._fit_X = X  # the clean training matrix, which RobustnessImprovementScorer needs
+        # The clean training matrix, which RobustnessImprovementScorer needs; a copy, since the
+        # caller may go on to change theirs.
+        self._fit_X = X.copy()
         return self
 
     def fit_transform(self, X, y=None):

@@ -263,7 +263,7 @@ def check_device(name: str) -> torch.device:
     """Return the torch device of that name, or raise a ValueError that says what is wrong."""
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.empty(1, device=device).cpu()  # also refuses devices that hold no data
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise ValueError(f"device={name!r} is not available to torch: {reason}") from error

@@ -401,7 +401,7 @@ def train(
         out_of_patience = best is not None and record["epoch"] - best["epoch"] >= PATIENCE
         if stop or out_of_patience:
             break
-    if best is None and np.isfinite(history[-1]["validation_loss"]):
+    if best is None and (not has_validation or np.isfinite(history[-1]["validation_loss"])):
         best, factors = history[-1], solver.factors()  # stopped before an epoch was eligible
     if best is None or not all(np.isfinite(f).all() for f in factors):
         raise ValueError("Training diverged: choose a lower learning_rate.")

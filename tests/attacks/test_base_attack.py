@@ -181,3 +181,10 @@ def test_known_users_without_ratings_are_an_error():
 def test_transform_checks_the_number_of_items(ratings):
     with pytest.raises(ValueError, match="90 features"):
         fit(ratings).transform(ratings[:, :50])
+
+
+def test_changing_the_matrix_afterwards_does_not_change_the_attack(ratings):
+    X = ratings.copy()
+    attack = fit(X)
+    X.data[:] = 1
+    assert_array_equal(attack._fit_X.toarray(), ratings.toarray())

@@ -163,7 +163,7 @@ def test_pseudo_labels_in_torch_are_those_of_the_kernel(rng):
     assert_allclose(results[0][1], results[1][1])
 
 
-@pytest.mark.parametrize("name", ["nonsense", "cuda:99"])
+@pytest.mark.parametrize("name", ["nonsense", "cuda:99", "meta"])
 def test_unknown_devices_are_refused_by_name(name):
     with pytest.raises(ValueError, match=f"device='{name}' is not available"):
         check_device(name)
@@ -183,3 +183,27 @@ def test_perturbed_gradient_is_that_of_both_losses(rng):
     delta = 0.2 * torch.nn.functional.normalize(gradient, dim=1)
     expected = gradient + autograd(solver, 0, lambda P, Q: loss(P + delta[:40], Q + delta[40:]))
     assert_allclose(dense(solver._optimisers[0].steps, 90), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_validation_loss_is_the_mean_squared_error_of_the_first_model(rng):
+    solver = make_solver(rng)
+    users, items, ratings = solver.data.validation
+    P, Q = (factors[0].astype(float) for factors in solver.factors())
+    expected = np.mean(((P[users] * Q[items]).sum(axis=1) - ratings) ** 2)
+    assert solver.validation_loss() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(("batch_size", "side"), [(1, 1), (64, 8), (2048, 45)])
+def test_a_tile_has_about_as_many_cells_as_a_batch(rng, batch_size, side):
+    assert make_solver(rng, batch_size=batch_size).tile_side == side
+
+
+def test_more_batches_than_tiles_are_spread_over_the_tiles(rng):
+    solver = make_solver(rng, batch_size=4)
+    plan = plan_tiles(solver.data, 0.02, 10, rng)  # one tile of twenty
+    order = []
+    solver._tile_step = lambda *tile: order.append("tile")
+    solver._pair_step = lambda *batch: order.extend(batch[3].tolist())
+    solver.run_tiles(0, plan)
+    assert order[0] == "tile"
+    assert_allclose(order[1:], plan.rest.ratings)

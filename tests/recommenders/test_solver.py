@@ -208,3 +208,13 @@ def test_plans_are_drawn_anew():
     first, second = (plan_tiles(data, 0.3, 4, rng) for _ in range(2))
     for name in ("user_order", "item_order", "tiles"):
         assert not np.array_equal(getattr(first, name), getattr(second, name))
+
+
+def test_stopping_during_pretraining_without_validation_is_no_divergence():
+    result = run(
+        [1.0] * 3,
+        n_pretrain=2,
+        has_validation=False,
+        on_epoch=lambda record, solver: record["epoch"] == 1,
+    )
+    assert (result.best_iter, result.n_iter) == (1, 1)

@@ -64,3 +64,34 @@ def test_with_one_level_every_cell_becomes_a_pseudo_rating(ratings):
     recommender = TCDRecommender(4, n_pretrain_iter=1, max_iter=3, random_state=0).fit(X)
     n_train = X.nnz - int(0.1 * X.nnz)
     assert recommender.history_[1]["n_pseudo_labels"] == 3 * (120 * 90 - n_train)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_callbacks_are_shown_the_factors_of_the_first_model(solver, ratings):
+    pytest.importorskip("sklearn.callback", reason="scikit-learn >= 1.9 has callbacks")
+
+    class KeepsFactors:
+        def __init__(self):
+            self.factors = []
+
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            if context.task_name == "epoch":
+                self.factors.append(
+                    (fitted_estimator.user_factors_, fitted_estimator.item_factors_)
+                )
+
+    callback = KeepsFactors()
+    recommender = TCDRecommender(8, solver=solver, max_iter=6, random_state=0)
+    recommender.set_callbacks(callback).fit(ratings)
+    user_factors, item_factors = callback.factors[recommender.best_iter_ - 1]
+    assert_array_equal(recommender.user_factors_, user_factors)
+    assert_array_equal(recommender.item_factors_, item_factors)

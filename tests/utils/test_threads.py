@@ -12,7 +12,7 @@ import threadpoolctl
 import torch
 
 from skrecsec import MFRecommender
-from skrecsec.utils._threads import single_threaded
+from skrecsec.utils._threads import release_openblas, single_threaded
 
 
 @pytest.fixture
@@ -21,6 +21,11 @@ def two_torch_threads():
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
+
+
+def blas_limits():
+    pools = threadpoolctl.threadpool_info()
+    return {pool["num_threads"] for pool in pools if pool["user_api"] == "blas"}
 
 
 def test_a_block_limits_every_pool_and_gives_all_back(two_torch_threads):
@@ -54,15 +59,23 @@ def test_overlapping_blocks_limit_both_threads_and_restore_both(two_torch_thread
             both.wait()
             if name == last_out:
                 other_is_out.wait(60)
+                counts["blas of the last"] = blas_limits()
         other_is_out.set()
         counts[name].append(torch.get_num_threads())
 
     threads = [threading.Thread(target=run, args=[name]) for name in ("first", "second")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert counts == {"first": [2, 1, 2], "second": [2, 1, 2]}
+    limits = threadpoolctl.threadpool_limits(2, user_api="blas")
+    release_openblas()  # an open block would keep the other threads from setting it
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert blas_limits() == {2}
+    finally:
+        limits.restore_original_limits()
+        release_openblas()
+    assert counts == {"first": [2, 1, 2], "second": [2, 1, 2], "blas of the last": {1}}
     assert torch.get_num_threads() == 2
 
 
@@ -81,7 +94,7 @@ def test_a_fit_does_not_mind_that_another_thread_is_importing_torch(ratings, mon
 
 
 def test_the_first_minibatch_fit_of_a_process_is_limited_too():
-    """It is the one that imports torch."""
+    """It is the one that imports torch; a fit by SGD has not."""
     code = """
     import sys
     import numpy as np
@@ -99,8 +112,9 @@ def test_the_first_minibatch_fit_of_a_process_is_limited_too():
             if context.task_name == "epoch":
                 self.counts.append(sys.modules["torch"].get_num_threads())
 
-    assert "torch" not in sys.modules
     X = np.random.default_rng(0).integers(0, 6, size=(30, 20))
+    MFRecommender(4, max_iter=2).fit(X)
+    assert "torch" not in sys.modules
     MFRecommender(4, solver="adam", max_iter=2).set_callbacks(Recorder()).fit(X)
     assert Recorder.counts == [1, 1], Recorder.counts
     """
