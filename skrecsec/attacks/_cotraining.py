@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.special import expit
 
 from skrecsec.attacks._fillers import average_profiles, profiles_from_fillers
 from skrecsec.base import BaseAttackTransformer, complete_profiles
+from skrecsec.recommenders._factorization import import_minibatch
 from skrecsec.recommenders._solver import (
     AttackTerm,
     RatingData,
@@ -22,6 +24,8 @@ from skrecsec.recommenders._solver import (
 from skrecsec.utils._compat import Interval, StrOptions
 from skrecsec.utils._ranking import top_k
 from skrecsec.utils._threads import single_threaded
+
+_LEARNING_RATES = {"sgd": 0.02, "adam": 1e-3, "adadelta": 20.0}
 
 
 class CoAttackTransformer(BaseAttackTransformer):
@@ -42,8 +46,21 @@ class CoAttackTransformer(BaseAttackTransformer):
     max_iter : int, default=30
         Number of epochs in all.
 
-    learning_rate : float, default=0.02
-        Step size of the surrogate's stochastic gradient descent.
+    solver : {"sgd", "adam", "adadelta"}, default="sgd"
+        How the surrogate is trained: ``"sgd"`` one rating, and then one known user, at a time, in
+        compiled code; ``"adam"`` and ``"adadelta"`` in mini-batches, each with its share of the
+        attack loss.
+
+    learning_rate : float or "auto", default="auto"
+        Step size of the surrogate's solver. ``"auto"`` is 0.02 for ``"sgd"``, 0.001 for ``"adam"``
+        and 20 for ``"adadelta"``.
+
+    batch_size : int, default=2048
+        Number of ratings of a mini-batch; not used by ``"sgd"``.
+
+    output : {"sigmoid", "linear"}, default="sigmoid"
+        Whether the surrogate predicts ratings by the logistic function of p . q or by p . q itself.
+        The attack loss takes the logistic function in either case.
 
     attack_weight : float, default=1.0
         Weight of the attack loss against the mean squared error of the ratings.
@@ -158,7 +175,10 @@ class CoAttackTransformer(BaseAttackTransformer):
         "n_factors": [Interval(Integral, 1, None, closed="left")],
         "n_pretrain_iter": [Interval(Integral, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "solver": [StrOptions({"sgd", "adam", "adadelta"})],
+        "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "output": [StrOptions({"sigmoid", "linear"})],
         "attack_weight": [Interval(Real, 0, None, closed="left")],
         "attack_reduction": [StrOptions({"mean", "sum"})],
         "margin": [Interval(Real, 0, None, closed="left")],
@@ -171,7 +191,10 @@ class CoAttackTransformer(BaseAttackTransformer):
         n_factors=128,
         n_pretrain_iter=1,
         max_iter=30,
-        learning_rate=0.02,
+        solver="sgd",
+        learning_rate="auto",
+        batch_size=2048,
+        output="sigmoid",
         attack_weight=1.0,
         attack_reduction="mean",
         margin=0.2,
@@ -196,7 +219,10 @@ class CoAttackTransformer(BaseAttackTransformer):
         self.n_factors = n_factors
         self.n_pretrain_iter = n_pretrain_iter
         self.max_iter = max_iter
+        self.solver = solver
         self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.output = output
         self.attack_weight = attack_weight
         self.attack_reduction = attack_reduction
         self.margin = margin
@@ -215,16 +241,34 @@ class CoAttackTransformer(BaseAttackTransformer):
         data = RatingData.from_matrix(ratings, 0.0, rng, levels=budget.rating_levels)
         factors = initial_factors(self._n_models, *ratings.shape, self.n_factors, rng)
         term = self._attack_term(known, budget, ratings.nnz)
+        make_solver = self._solver_class()
         with single_threaded():
-            solver = SGDSolver(data, *factors, learning_rate=self.learning_rate, sigmoid=True)
+            solver = make_solver(data, *factors)
             for epoch in range(self.max_iter):
                 if epoch < self.n_pretrain_iter:
                     solver.run_pairs(plan_pairs(data, rng))
                 else:
                     self._run_epoch(solver, term, rng)
+            user_factors, item_factors = solver.factors()
             return _highest_predictions(
-                solver.user_factors[0, n_known:], solver.item_factors[0], budget
+                user_factors[0, n_known:], item_factors[0], budget, self.output == "sigmoid"
             )
+
+    def _solver_class(self):
+        """Return the solver with its options; torch is imported here, if it is needed."""
+        learning_rate = self.learning_rate
+        if learning_rate == "auto":
+            learning_rate = _LEARNING_RATES[self.solver]
+        options = {"learning_rate": learning_rate, "sigmoid": self.output == "sigmoid"}
+        if self.solver == "sgd":
+            return partial(SGDSolver, **options)
+        return partial(
+            import_minibatch().MinibatchSolver,
+            optimiser=self.solver,
+            batch_size=self.batch_size,
+            reg=0.0,
+            **options,
+        )
 
     def _attack_term(self, known, budget, n_ratings):
         # The squared error is averaged over the ratings. Gradient steps on single ratings amount to
@@ -243,8 +287,7 @@ class CoAttackTransformer(BaseAttackTransformer):
 
     def _run_epoch(self, solver, term, rng):
         """Train the surrogate for an epoch on training loss and attack loss."""
-        solver.run_pairs(plan_pairs(solver.data, rng))
-        solver.run_attack(0, term, rng)
+        solver.run_pairs(plan_pairs(solver.data, rng), term, rng)
 
 
 class GCoAttackTransformer(CoAttackTransformer):
@@ -268,8 +311,21 @@ class GCoAttackTransformer(CoAttackTransformer):
     max_iter : int, default=30
         Number of epochs in all.
 
-    learning_rate : float, default=0.02
-        Step size of the surrogate's stochastic gradient descent.
+    solver : {"sgd", "adam", "adadelta"}, default="sgd"
+        How the surrogate is trained: ``"sgd"`` one rating, and then one known user, at a time, in
+        compiled code; ``"adam"`` and ``"adadelta"`` in mini-batches, each with its share of the
+        attack loss.
+
+    learning_rate : float or "auto", default="auto"
+        Step size of the surrogate's solver. ``"auto"`` is 0.02 for ``"sgd"``, 0.001 for ``"adam"``
+        and 20 for ``"adadelta"``.
+
+    batch_size : int, default=2048
+        Number of ratings of a mini-batch; not used by ``"sgd"``.
+
+    output : {"sigmoid", "linear"}, default="sigmoid"
+        Whether the surrogate predicts ratings by the logistic function of p . q or by p . q itself.
+        The attack loss takes the logistic function in either case.
 
     attack_weight : float, default=1.0
         Weight of the attack loss against the mean squared error of the ratings.
@@ -382,7 +438,10 @@ class GCoAttackTransformer(CoAttackTransformer):
         n_factors=128,
         n_pretrain_iter=1,
         max_iter=30,
-        learning_rate=0.02,
+        solver="sgd",
+        learning_rate="auto",
+        batch_size=2048,
+        output="sigmoid",
         attack_weight=1.0,
         attack_reduction="mean",
         margin=0.2,
@@ -399,7 +458,10 @@ class GCoAttackTransformer(CoAttackTransformer):
             n_factors=n_factors,
             n_pretrain_iter=n_pretrain_iter,
             max_iter=max_iter,
+            solver=solver,
             learning_rate=learning_rate,
+            batch_size=batch_size,
+            output=output,
             attack_weight=attack_weight,
             attack_reduction=attack_reduction,
             margin=margin,
@@ -417,16 +479,17 @@ class GCoAttackTransformer(CoAttackTransformer):
     def _run_epoch(self, solver, term, rng):
         for model in range(3):
             plan = plan_tiles(solver.data, self.pseudo_label_ratio, solver.tile_side, rng)
-            solver.run_tiles(model, plan)
-            solver.run_attack(model, term, rng)
+            solver.run_tiles(model, plan, term, rng)
 
 
-def _highest_predictions(user_factors, item_factors, budget):
+def _highest_predictions(user_factors, item_factors, budget, sigmoid):
     """Return each fake user's best items with their predicted ratings, targets left out."""
     scores = finite_scores(user_factors, item_factors)
     if budget.n_fillers == 0:
         return sp.csr_array(scores.shape)
     scores[:, budget.target_items] = -np.inf
     items = top_k(scores, budget.n_fillers)
-    ratings = expit(np.take_along_axis(scores, items, axis=1)) * budget.rating_levels[-1]
-    return profiles_from_fillers(items, ratings.astype(np.float64), scores.shape[1])
+    ratings = np.take_along_axis(scores, items, axis=1).astype(np.float64)
+    if sigmoid:
+        ratings = expit(ratings)
+    return profiles_from_fillers(items, ratings * budget.rating_levels[-1], scores.shape[1])

@@ -175,10 +175,12 @@ class Solver(Protocol):
 
     tile_side: int
 
-    def run_pairs(self, pairs: Triplets) -> None:
-        """Train all models on the ratings, in the given order."""
+    def run_pairs(self, pairs: Triplets, attack: AttackTerm | None = None, rng=None) -> None:
+        """Train all models on the ratings, in the given order, and maybe on an attack loss."""
 
-    def run_tiles(self, model: int, plan: TilePlan) -> int:
+    def run_tiles(
+        self, model: int, plan: TilePlan, attack: AttackTerm | None = None, rng=None
+    ) -> int:
         """Train one model on the tiles; return the number of pseudo-labels used."""
 
     def run_perturbed_pairs(self, pairs: Triplets, perturbation: Perturbation) -> None:
@@ -204,13 +206,16 @@ class SGDSolver:
         self.user_factors = user_factors
         self.item_factors = item_factors
         self._options = np.float32(learning_rate), np.float32(reg), sigmoid
-        # Votes are taken before the logistic function: projecting its values is comparing p . q
-        # with where it takes the midpoints.
-        self._midpoints = logit(data.midpoints) if sigmoid else data.midpoints
+        self._thresholds = vote_thresholds(data, sigmoid)
 
-    def run_pairs(self, pairs):
-        """Train all models on the ratings, in the given order. O(n_ratings n_factors)."""
+    def run_pairs(self, pairs, attack=None, rng=None):
+        """Train all models on the ratings, in the given order. O(n_ratings n_factors).
+
+        With an `AttackTerm`, the first model then descends the attack loss.
+        """
         _kernels.sgd_pairs(self.user_factors, self.item_factors, *pairs, *self._options)
+        if attack is not None:
+            self.run_attack(0, attack, rng)
 
     def run_perturbed_pairs(self, pairs, perturbation):
         """Train on the ratings, each under current and under perturbed factors."""
@@ -227,9 +232,12 @@ class SGDSolver:
             perturbation.choose((n_choices, 2)),
         )
 
-    def run_tiles(self, model, plan):
-        """Train one model on the tiles. O((n_cells + n_ratings) n_factors)."""
-        return _kernels.sgd_tiles(
+    def run_tiles(self, model, plan, attack=None, rng=None):
+        """Train one model on the tiles. O((n_cells + n_ratings) n_factors).
+
+        With an `AttackTerm`, it then descends the attack loss.
+        """
+        n_pseudo_labels = _kernels.sgd_tiles(
             self.user_factors,
             self.item_factors,
             model,
@@ -242,19 +250,18 @@ class SGDSolver:
             self.data.train.ratings,
             *plan.rest,
             self.data.levels,
-            self._midpoints,
+            self._thresholds,
             *self._options,
         )
+        if attack is not None:
+            self.run_attack(model, attack, rng)
+        return n_pseudo_labels
 
     def run_attack(self, model, term, rng):
         """Descend the attack loss once for each known user, in random order."""
         P, Q = self.user_factors[model], self.item_factors[model]
-        users = rng.permutation(term.known.shape[0])
-        last_items = term.last_items(P[: users.size], Q)[users]
-        masked = term.known[:, term.target_items].toarray()[users] > 0
-        # A user who has rated everything has no list.
-        masked |= (last_items < 0)[:, np.newaxis]
         learning_rate, _, _ = self._options
+        users, last_items, masked = term.draw(P, Q, rng)
         _kernels.sgd_attack(
             P,
             Q,
@@ -300,6 +307,14 @@ class Perturbation:
         return self.rng.integers(max(1, self.directions.shape[0]), size=shape, dtype=np.int32)
 
 
+def vote_thresholds(data: RatingData, sigmoid: bool) -> np.ndarray:
+    """Return the values of p . q at which its projection changes from one level to the next.
+
+    With `sigmoid`, votes are taken before the logistic function: where it takes the midpoints.
+    """
+    return logit(data.midpoints) if sigmoid else data.midpoints
+
+
 def finite_scores(user_factors, item_factors) -> np.ndarray:
     """Return p . q for all pairs of rows, or say that the surrogate of an attack has diverged."""
     scores = user_factors @ item_factors.T
@@ -324,6 +339,18 @@ class AttackTerm:
     margin: float
     goal: int
     weight: float
+
+    def draw(self, user_factors, item_factors, rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the known users in random order, the last items of their lists, and a mask.
+
+        The mask, (n_known, n_targets), says which pairs are left out.
+        """
+        users = rng.permutation(self.known.shape[0])
+        last_items = self.last_items(user_factors[: users.size], item_factors)[users]
+        masked = self.known[:, self.target_items].toarray()[users] > 0
+        # A user who has rated everything has no list.
+        masked |= (last_items < 0)[:, np.newaxis]
+        return users, last_items, masked
 
     def last_items(self, user_factors, item_factors) -> np.ndarray:
         """Return the last item of each known user's list, in blocks of users.

@@ -82,7 +82,7 @@ def test_the_weight_is_in_units_of_a_step_on_a_rating(reduction, n_pairs):
 def test_fillers_are_the_items_predicted_highest_with_their_predictions():
     Q = np.array([[3.0], [9.0], [-1.0], [0.5], [2.0]], dtype=np.float32)
     P = np.array([[1.0], [-1.0]], dtype=np.float32)
-    fillers = _highest_predictions(P, Q, make_budget()).toarray()
+    fillers = _highest_predictions(P, Q, make_budget(), True).toarray()
     expected = np.zeros((2, 5))
     expected[0, [0, 4]] = 5 * expit([3.0, 2.0])
     expected[1, [2, 3]] = 5 * expit([1.0, -0.5])

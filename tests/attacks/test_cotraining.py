@@ -95,6 +95,42 @@ def test_the_attack_loss_matters(cls, ratings):
     assert (without != with_it).nnz > 0
 
 
+@pytest.mark.parametrize(
+    ("cls", "solver", "max_iter"),
+    [
+        (CoAttackTransformer, "adam", 30),
+        (CoAttackTransformer, "adadelta", 30),
+        (GCoAttackTransformer, "adadelta", 5),
+    ],
+)
+def test_mini_batches_make_a_strong_attack_too(cls, solver, max_iter):
+    X = make_ratings(random_state=0)
+    options = {"attack_size": 0.01, "random_state": 0}
+    average = target_hr(AverageAttackTransformer(**options), X)
+    assert target_hr(cls(solver=solver, max_iter=max_iter, **options), X) > average + 0.15
+
+
+@both
+@pytest.mark.parametrize("parameter", [{"output": "linear"}, {"solver": "adam"}])
+def test_output_and_solver_make_a_difference(cls, parameter, ratings):
+    options = {"n_factors": 8, "max_iter": 4, "n_fillers": 12, "random_state": 0}
+    changed = cls(**options, **parameter).fit(ratings).poison_
+    assert (changed != cls(**options).fit(ratings).poison_).nnz > 0
+
+
+def test_the_batch_size_belongs_to_the_mini_batch_solvers(ratings):
+    options = {"n_factors": 8, "max_iter": 4, "n_fillers": 12, "random_state": 0}
+
+    def differs(solver):
+        small, large = (
+            CoAttackTransformer(solver=solver, batch_size=b, **options).fit(ratings).poison_
+            for b in (16, 4096)
+        )
+        return (small != large).nnz > 0
+
+    assert (differs("sgd"), differs("adam")) == (False, True)
+
+
 def test_sum_is_mean_times_the_number_of_pairs(ratings):
     mean = CoAttackTransformer(n_factors=8, target_items=[4, 9], random_state=0).fit(ratings)
     n_pairs = mean.known_users_.size * 2

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 
 from skrecsec.recommenders._minibatch import MinibatchSolver, _LazyAdadelta, _LazyAdam, check_device
 from skrecsec.recommenders._solver import (
+    AttackTerm,
     Perturbation,
     RatingData,
     Triplets,
@@ -23,7 +24,9 @@ def rng():
     return np.random.default_rng(0)
 
 
-def make_solver(rng, shape=(40, 50), *, batch_size=64, reg=0.3, optimiser="adadelta"):
+def make_solver(
+    rng, shape=(40, 50), *, batch_size=64, reg=0.3, optimiser="adadelta", sigmoid=False
+):
     ratings = rng.integers(1, 6, shape) * (rng.random(shape) < 0.2)
     data = RatingData.from_matrix(sp.csr_array(ratings.astype(float)), 0.1, rng)
     P, Q = (rng.normal(0, 0.4, (3, n, D)).astype(np.float32) for n in shape)
@@ -36,6 +39,7 @@ def make_solver(rng, shape=(40, 50), *, batch_size=64, reg=0.3, optimiser="adade
         reg=reg,
         batch_size=batch_size,
         device="cpu",
+        sigmoid=sigmoid,
     )
 
 
@@ -109,8 +113,8 @@ def test_tile_gradient_is_that_of_the_stated_loss(rng, model):
 def test_every_rating_is_visited_once_in_a_partial_tile_epoch(rng):
     solver = make_solver(rng, reg=0.0)
     seen = []
-    solver._tile_step = lambda model, users, items, target: None
-    solver._pair_step = lambda models, users, items, ratings, perturb: seen.extend(
+    solver._tile_step = lambda *tile: None
+    solver._pair_step = lambda models, users, items, ratings, *others: seen.extend(
         zip(users.tolist(), items.tolist(), strict=True)
     )
     plan = plan_tiles(solver.data, 0.3, solver.tile_side, rng)
@@ -183,6 +187,105 @@ def test_perturbed_gradient_is_that_of_both_losses(rng):
     delta = 0.2 * torch.nn.functional.normalize(gradient, dim=1)
     expected = gradient + autograd(solver, 0, lambda P, Q: loss(P + delta[:40], Q + delta[40:]))
     assert_allclose(dense(solver._optimisers[0].steps, 90), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("goal", [1, -1])
+def test_a_batch_descends_ratings_and_attack_loss_in_one_step(rng, goal):
+    """One batch holds all ratings and all users, so the loss is the whole one."""
+    solver = make_solver(rng, reg=0.0, batch_size=4096, sigmoid=True)
+    solver._optimisers = [Recorder() for _ in range(3)]
+    known, targets = solver_ratings(solver)[:30], torch.tensor([3, 8])
+    term = AttackTerm(known, targets.numpy(), k=4, margin=0.2, goal=goal, weight=0.7)
+    pairs = plan_pairs(solver.data, rng)
+    P, Q = (factors[0] for factors in solver.factors())
+    last = torch.as_tensor(term.last_items(P[:30], Q))
+    solver.run_pairs(pairs, term, rng)
+    users, items, ratings = (torch.as_tensor(np.asarray(column)) for column in pairs)
+    is_listed = torch.as_tensor(known.toarray()[:, targets] == 0)
+
+    def loss(P, Q):
+        h = torch.sigmoid(P @ Q.T)
+        fit = ((h[users.long(), items.long()] - ratings) ** 2).mean()
+        log_h = torch.log(h[:30])
+        gap = goal * (log_h[torch.arange(30), last][:, None] - log_h[:, targets])
+        attack = (gap.clamp(min=-0.2) * is_listed).sum()
+        return fit + 2 * 0.7 / ratings.shape[0] * attack
+
+    assert 0 < is_listed.sum() < 60
+    expected = autograd(solver, 0, loss)
+    assert_allclose(dense(solver._optimisers[0].steps, 90), expected, rtol=1e-4, atol=1e-6)
+
+
+def solver_ratings(solver):
+    users, items, ratings = solver.data.train
+    shape = (solver.data.n_users, solver.data.n_items)
+    return sp.csr_array((ratings, (users, items)), shape=shape)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+def test_a_cooperative_epoch_shows_the_attack_every_user_once(rng, ratio):
+    solver = make_solver(rng, shape=(37, 50), batch_size=81)
+    known = sp.csr_array(np.eye(30, 50))
+    term = AttackTerm(known, np.array([3, 8]), k=4, margin=0.2, goal=1, weight=1.0)
+    seen = []
+    gradient = solver._attack_gradient
+    solver._attack_gradient = lambda model, term, users, *rest: (
+        seen.extend(users) or gradient(model, term, users, *rest)
+    )
+    solver.run_tiles(1, plan_tiles(solver.data, ratio, solver.tile_side, rng), term, rng)
+    assert sorted(seen) == list(range(30))
+    assert seen != sorted(seen)
+
+
+def test_shares_of_the_users_stand_for_all(rng):
+    """The mean of the gradients of equal shares is the gradient of all users."""
+    solver = make_solver(rng)
+    known = sp.csr_array(np.eye(30, 50))
+    term = AttackTerm(known, np.array([3, 8]), k=4, margin=0.2, goal=1, weight=1.0)
+
+    def total(share):
+        rows, gradient = solver._attack_gradient(0, *share)
+        return torch.zeros(90, D).index_add_(0, rows, gradient)
+
+    (whole,) = solver._attack_shares(0, term, 1, np.random.default_rng(1))
+    parts = solver._attack_shares(0, term, 5, np.random.default_rng(1))
+    mean = torch.stack([total(part) for part in parts]).mean(0)
+    assert whole[1].size == 30
+    assert [part[1].size for part in parts] == [6] * 5
+    assert_allclose(mean, total(whole), rtol=1e-4, atol=1e-7)
+
+
+def test_a_tile_with_logistic_output_has_the_gradient_of_its_squared_error(rng):
+    solver = make_solver(rng, reg=0.0, sigmoid=True)
+    solver._optimisers = [Recorder() for _ in range(3)]
+    users, items = np.arange(5, 13), np.arange(20, 28)
+    target = (rng.integers(0, 6, (8, 8)) / 5).astype(np.float32)
+    solver._tile_step(0, users, items + 40, target)
+    known = torch.as_tensor(target)
+
+    def loss(P, Q):
+        h = torch.sigmoid(P[users] @ Q[items].T)
+        return (((h - known) ** 2) * (known > 0)).sum() / (known > 0).sum()
+
+    expected = autograd(solver, 0, loss)
+    assert_allclose(dense(solver._optimisers[0].steps, 90), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_logistic_output_votes_and_validates_by_its_predictions(rng):
+    solver = make_solver(rng, sigmoid=True)
+    P, Q = (factors.astype(float) for factors in solver.factors())
+    h = 1 / (1 + np.exp(-P @ Q.transpose(0, 2, 1)))
+    levels = solver.data.levels
+    votes = np.abs(h[1:, :8, :8, None] - levels).argmin(-1)
+    expected = np.where(votes[0] == votes[1], levels[votes[0]], 0)
+    target = np.zeros((8, 8), dtype=np.float32)
+    label = solver._label_maker(0, 8)
+    assert label(np.arange(8), np.arange(40, 48), target) == np.count_nonzero(expected)
+    assert_allclose(target, expected)
+    users, items, ratings = solver.data.validation
+    assert solver.validation_loss() == pytest.approx(
+        np.mean((h[0, users, items] - ratings) ** 2), rel=1e-5
+    )
 
 
 def test_validation_loss_is_the_mean_squared_error_of_the_first_model(rng):
