@@ -7,6 +7,8 @@ the catalogue is.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 
@@ -188,7 +190,7 @@ class MinibatchSolver:
         bounds = np.linspace(0, users.size, n_steps + 1).astype(int)
         return [
             (term, users[a:b], last_items[a:b], masked[a:b]) if b > a else None
-            for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+            for a, b in pairwise(bounds)
         ]
 
     def _attack_gradient(self, model, term, users, last_items, masked):
