@@ -6,7 +6,9 @@ from skrecsec.attacks import (
     AverageAttackTransformer,
     BandwagonAttackTransformer,
     CoAttackTransformer,
+    DLAttackTransformer,
     GCoAttackTransformer,
+    PGAAttackTransformer,
     RandomAttackTransformer,
 )
 from skrecsec.recommenders import ATRecommender, MFRecommender, TCDRecommender
@@ -21,8 +23,10 @@ __all__ = [
     "AverageAttackTransformer",
     "BandwagonAttackTransformer",
     "CoAttackTransformer",
+    "DLAttackTransformer",
     "GCoAttackTransformer",
     "MFRecommender",
+    "PGAAttackTransformer",
     "RandomAttackTransformer",
     "TCDRecommender",
 ]

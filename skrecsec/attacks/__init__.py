@@ -1,16 +1,20 @@
 """Attacks: transformers that append fake profiles to the ratings that a model is trained on."""
 
 from skrecsec.attacks._cotraining import CoAttackTransformer, GCoAttackTransformer
+from skrecsec.attacks._dl import DLAttackTransformer
 from skrecsec.attacks._heuristic import (
     AverageAttackTransformer,
     BandwagonAttackTransformer,
     RandomAttackTransformer,
 )
+from skrecsec.attacks._pga import PGAAttackTransformer
 
 __all__ = [
     "AverageAttackTransformer",
     "BandwagonAttackTransformer",
     "CoAttackTransformer",
+    "DLAttackTransformer",
     "GCoAttackTransformer",
+    "PGAAttackTransformer",
     "RandomAttackTransformer",
 ]

@@ -1,0 +1,328 @@
+"""The attack on deep recommenders by a poison model, one fake user at a time."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import expit
+
+from skrecsec.attacks._fillers import filler_candidates, profiles_from_fillers
+from skrecsec.base import BaseAttackTransformer, complete_profiles
+from skrecsec.recommenders._solver import (
+    AttackTerm,
+    RatingData,
+    SGDSolver,
+    finite_scores,
+    initial_factors,
+    plan_pairs,
+)
+from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._ranking import top_k
+from skrecsec.utils._threads import single_threaded
+
+
+class DLAttackTransformer(BaseAttackTransformer):
+    r"""DL attack: one fake user after another rates what a poisoned model predicts for it.
+
+    A new fake user has rated the targets only. A surrogate recommender, the poison model, is
+    trained on the known profiles and the fake ones made so far, on training loss and attack loss
+    together. The fake user then rates the items with the highest predictions, weighted by selection
+    probabilities that fall each time an item is used, so that profiles differ.
+
+    Parameters
+    ----------
+    selection_decay : float, default=0.9
+        Factor, in (0, 1], by which an item's selection probability is multiplied each time that a
+        fake user rates it. Lower values spread the fillers over more items.
+
+    reuse_model : bool, default=True
+        Whether the poison model of one fake user is trained on for the next one. If False, one is
+        trained from the start for each fake user, as originally: that takes many times as long.
+
+    n_update_iter : int, default=3
+        Number of epochs that the poison model is trained on for each fake user after the first one.
+        Ignored if `reuse_model` is False.
+
+    n_factors : int, default=128
+        Number of latent factors of the poison model.
+
+    n_pretrain_iter : int, default=1
+        Number of epochs, for a new poison model, on the training loss alone, before the attack loss
+        is added.
+
+    max_iter : int, default=30
+        Number of epochs in all for a new poison model.
+
+    learning_rate : float, default=0.02
+        Step size of the poison model's stochastic gradient descent.
+
+    attack_weight : float, default=1.0
+        Weight of the attack loss against the mean squared error of the ratings.
+
+    attack_reduction : {"mean", "sum"}, default="mean"
+        Whether the attack loss is averaged over known users and targets or added up. The original
+        writes a sum; with it, `attack_weight` has to be small for the descent to be stable.
+
+    margin : float, default=1.0
+        The threshold :math:`\kappa`: how far, in logarithms of the predicted rating, a target is
+        pushed beyond the last item of a list.
+
+    k : int, default=50
+        Length of the lists that targets are pushed into.
+
+    target_items : {"unpopular", "random"} or array-like of int, default="unpopular"
+        The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
+        rated ones where there are too few of these), random ones, or those with the given indices.
+
+    n_targets : int, default=5
+        Number of targets to choose, at most all items. Ignored if `target_items` is an array.
+
+    attack_size : float or int, default=0.03
+        Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
+        least one), an int as it is.
+
+    n_fillers : int or "mean", default="mean"
+        Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
+        of ratings of the known users, rounded, but at least the number of targets.
+
+    knowledge : float, default=0.4
+        Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
+
+    goal : {"push", "nuke"}, default="push"
+        Whether targets are given the highest or the lowest rating level.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines targets, known users and profiles, each from a stream of its own: attacks with
+        the same int share targets and known users.
+
+    Attributes
+    ----------
+    poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
+        The fake profiles, on the scale of the data.
+
+    n_distinct_profiles_ : int
+        How many of them are distinct: copies of one profile are easy to detect.
+
+    target_items_ : ndarray of shape (n_targets,)
+        Indices of the target items.
+
+    known_users_ : ndarray of shape (n_known_users,)
+        Sorted indices of the users whose profiles were seen.
+
+    rating_levels_ : ndarray of shape (n_levels,)
+        Sorted rating levels; ratings of fake profiles are among them.
+
+    n_iter_ : int
+        Number of epochs of all poison models together.
+
+    n_features_in_ : int
+        Number of items.
+
+    feature_names_in_ : ndarray of shape (n_items,)
+        Names of the items, if `X` had any.
+
+    See Also
+    --------
+    CoAttackTransformer : Trains one such model for all fake users at once.
+
+    Notes
+    -----
+    .. note::
+        `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
+        so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
+        thereby trained on poisoned data and asked about genuine users only.
+
+    With :math:`h(u, i)` the output of the poison model, U the known users, T the targets and
+    :math:`i_u` the last of the k best items that u has not rated, the attack loss is
+
+    .. math:: \frac{1}{|U| |T|} \sum_{u \in U} \sum_{t \in T}
+        \max\{\log h(u, i_u) - \log h(u, t), -\kappa\}
+
+    over the pairs whose target is not rated; for a nuke attack :math:`i_u` and t change places.
+    All selection probabilities start at 1. When all have fallen below 1 they are reset to 1.
+
+    The original attacks neural recommenders with implicit feedback. What is different here:
+
+    - The poison model is a matrix factorisation, :math:`h(u, i) = \sigma(p_u \cdot q_i)`, trained
+      on the squared error of ratings divided by the highest level. The logistic function keeps
+      outputs in (0, 1), as the original's are, so that they have logarithms.
+    - The attack loss is a mean instead of a sum, unless `attack_reduction` says otherwise.
+    - Fillers are rated as predicted, on the scale of the data. Ratings drawn around the mean of
+      each item make for a much weaker attack.
+    - The poison model is kept, unless `reuse_model` is False. The next fake user then starts from
+      the mean of the factors of the known users: random ones would be in the way of what a few
+      epochs teach.
+
+    The attacker needs to know some profiles and the rating levels; nothing about the victim. An
+    epoch takes O((n_ratings + n_known_users n_items) n_factors) time, with the ratings of known
+    and fake users. There are `max_iter` epochs for the first fake user and `n_update_iter` for each
+    other one, or `max_iter` for each if `reuse_model` is False. Lists are drawn up in blocks of
+    users; memory besides these is O(n_ratings + (n_known_users + n_fake_profiles + n_items)
+    n_factors).
+
+    References
+    ----------
+    .. [1] H. Huang, J. Mu, N. Z. Gong, Q. Li, B. Liu, M. Xu, "Data Poisoning Attacks to Deep
+       Learning Based Recommender Systems", NDSS 2021. :doi:`10.14722/ndss.2021.24525`
+
+    Examples
+    --------
+    >>> from skrecsec.attacks import DLAttackTransformer
+    >>> from skrecsec.datasets import make_ratings
+    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    >>> attack = DLAttackTransformer(n_factors=8, random_state=0)
+    >>> attack.fit_transform(X).shape
+    (103, 80)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseAttackTransformer._parameter_constraints,
+        "selection_decay": [Interval(Real, 0, 1, closed="right")],
+        "reuse_model": ["boolean"],
+        "n_update_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_factors": [Interval(Integral, 1, None, closed="left")],
+        "n_pretrain_iter": [Interval(Integral, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "attack_weight": [Interval(Real, 0, None, closed="left")],
+        "attack_reduction": [StrOptions({"mean", "sum"})],
+        "margin": [Interval(Real, 0, None, closed="left")],
+        "k": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        selection_decay=0.9,
+        reuse_model=True,
+        n_update_iter=3,
+        n_factors=128,
+        n_pretrain_iter=1,
+        max_iter=30,
+        learning_rate=0.02,
+        attack_weight=1.0,
+        attack_reduction="mean",
+        margin=1.0,
+        k=50,
+        target_items="unpopular",
+        n_targets=5,
+        attack_size=0.03,
+        n_fillers="mean",
+        knowledge=0.4,
+        goal="push",
+        random_state=None,
+    ):
+        super().__init__(
+            target_items=target_items,
+            n_targets=n_targets,
+            attack_size=attack_size,
+            n_fillers=n_fillers,
+            knowledge=knowledge,
+            goal=goal,
+            random_state=random_state,
+        )
+        self.selection_decay = selection_decay
+        self.reuse_model = reuse_model
+        self.n_update_iter = n_update_iter
+        self.n_factors = n_factors
+        self.n_pretrain_iter = n_pretrain_iter
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.attack_weight = attack_weight
+        self.attack_reduction = attack_reduction
+        self.margin = margin
+        self.k = k
+
+    def _craft_profiles(self, known, budget, rng):
+        if self.n_pretrain_iter >= self.max_iter:
+            raise ValueError(
+                f"n_pretrain_iter={self.n_pretrain_iter} must leave at least one of the "
+                f"max_iter={self.max_iter} epochs for the attack."
+            )
+        n_known, n_items = known.shape
+        candidates = filler_candidates(n_items, budget)
+        probabilities = np.ones(candidates.size)
+        fillers = np.empty((budget.n_profiles, budget.n_fillers), dtype=np.int64)
+        filler_ratings = np.empty(fillers.shape)
+        factors = None
+        self.n_iter_ = 0
+        with single_threaded():
+            for row in range(budget.n_profiles):
+                made = profiles_from_fillers(fillers[:row], filler_ratings[:row], n_items)
+                ratings = _training_matrix(known, made, budget)
+                factors = self._train(known, ratings, n_known + row, factors, budget, rng)
+                predictions = _predict(n_known + row, factors)[candidates]
+                chosen = _most_likely(predictions * probabilities, budget.n_fillers)
+                fillers[row] = candidates[chosen]
+                filler_ratings[row] = predictions[chosen] * budget.rating_levels[-1]
+                _lower_probabilities(probabilities, chosen, self.selection_decay)
+        return profiles_from_fillers(fillers, filler_ratings, n_items)
+
+    def _train(self, known, ratings, user, factors, budget, rng):
+        """Return the factors of a new poison model, or those given, trained on in place."""
+        if factors is None or not self.reuse_model:
+            factors = initial_factors(1, *ratings.shape, self.n_factors, rng)
+            n_iter, n_pretrain_iter = self.max_iter, self.n_pretrain_iter
+        else:
+            user_factors = factors[0][0]
+            # A user without a past is best taken for an average one.
+            user_factors[user] = user_factors[: known.shape[0]].mean(axis=0)
+            n_iter, n_pretrain_iter = self.n_update_iter, 0
+        data = RatingData.from_matrix(ratings, 0.0, rng, levels=budget.rating_levels)
+        solver = SGDSolver(data, *factors, learning_rate=self.learning_rate, sigmoid=True)
+        term = self._attack_term(known, budget, ratings.nnz)
+        for epoch in range(n_iter):
+            solver.run_pairs(plan_pairs(data, rng))
+            if epoch >= n_pretrain_iter:
+                solver.run_attack(0, term, rng)
+        self.n_iter_ += n_iter
+        return factors
+
+    def _attack_term(self, known, budget, n_ratings):
+        # The squared error is averaged over the ratings. Gradient steps on single ratings amount to
+        # n_ratings / 2 times the loss, so the steps on single pairs have to as well.
+        weight = self.attack_weight * n_ratings / 2
+        if self.attack_reduction == "mean":
+            weight /= known.shape[0] * budget.target_items.size
+        return AttackTerm(
+            known=sp.csr_array(known),
+            target_items=budget.target_items,
+            k=self.k,
+            margin=self.margin,
+            goal=1 if self.goal == "push" else -1,
+            weight=weight,
+        )
+
+
+def _training_matrix(known, made, budget):
+    """Stack known profiles, fake ones made so far, a new one of targets alone, and empty ones.
+
+    The rows of fake users to come are there from the start, so that the shape never changes.
+    """
+    n_items = known.shape[1]
+    n_fake = made.shape[0] + 1
+    fake = sp.vstack([made, sp.csr_array((1, n_items))])
+    fake = complete_profiles(fake, n_items, budget._replace(n_profiles=n_fake))
+    to_come = sp.csr_array((budget.n_profiles - n_fake, n_items))
+    return sp.csr_array(sp.vstack([known, fake, to_come], format="csr"))
+
+
+def _predict(user, factors):
+    """Return the outputs of the poison model for one user, float64."""
+    user_factors, item_factors = factors
+    scores = finite_scores(user_factors[0, [user]], item_factors[0])
+    return expit(scores[0].astype(np.float64))
+
+
+def _most_likely(scores, n_chosen):
+    """Return the positions of the highest scores; none may be asked for."""
+    return top_k(scores[np.newaxis], n_chosen)[0] if n_chosen else np.empty(0, dtype=np.int64)
+
+
+def _lower_probabilities(probabilities, chosen, decay):
+    """Lower the chosen ones in place; once none is left at 1, all start again."""
+    probabilities[chosen] *= decay
+    if (probabilities < 1).all():
+        probabilities[:] = 1
