@@ -122,7 +122,8 @@ class PGAAttackTransformer(BaseAttackTransformer):
     linear system of the Hessian of the penalised squared error with the gradient of the objective
     on the right. The system is solved by `n_sweeps` sweeps of block Gauss-Seidel from zero, items
     first. That is the same as differentiating through the last `n_sweeps` sweeps of alternating
-    least squares; as `n_sweeps` grows it becomes the derivative of the optimum.
+    least squares; as `n_sweeps` grows it becomes the derivative of the optimum. Fits start from
+    the factors of the step before, and meet the conditions as far as they have converged.
 
     Differences from [1]_:
 
@@ -206,7 +207,6 @@ class PGAAttackTransformer(BaseAttackTransformer):
         self.n_iter_ = self.max_iter
         n_items = known.shape[1]
         highest = budget.rating_levels[-1]
-        known = sp.csr_array(known, dtype=np.float64)
         start = complete_profiles(average_profiles(known, budget, rng), n_items, budget)
         known, values = known / highest, start.toarray() / highest
         item_factors = rng.normal(0, 0.1, (n_items, self.n_factors))
@@ -307,8 +307,9 @@ def _largest(values, budget):
 def _largest_singular_value(ratings):
     """Return the largest singular value of a matrix without negative entries, by power iteration.
 
-    It is the smallest penalty with which zero is a local minimum of the factorisation: half its
-    Hessian there is the penalty on the diagonal and minus the ratings off it. O(n_ratings).
+    It is the smallest penalty with which zero is a local minimum of the factorisation: the Hessian
+    of half its penalised squared error there has the penalty on the diagonal and minus the ratings
+    off it. O(n_ratings).
     """
     vector = np.ones(ratings.shape[1])
     for _ in range(_N_POWER_ITERATIONS):
