@@ -153,7 +153,12 @@ class DLAttackTransformer(BaseAttackTransformer):
       each item make for a much weaker attack.
     - The poison model is kept, unless `reuse_model` is False. The next fake user then starts from
       the mean of the factors of the known users: random ones would be in the way of what a few
-      epochs teach.
+      epochs teach. On MovieLens-100K this is as strong as new models and takes a seventh of the
+      time; on FilmTrust it is much stronger, since the model goes on learning.
+
+    The outputs for items at the end of a list start near 0.5. A small `margin`, such as 0.2, is
+    therefore passed after a few epochs, and then the attack loss teaches nothing more; with 1 it
+    goes on for long, which makes for a stronger attack where ratings are few.
 
     The attacker needs to know some profiles and the rating levels; nothing about the victim. An
     epoch takes O((n_ratings + n_known_users n_items) n_factors) time, with the ratings of known

@@ -80,10 +80,11 @@ def test_fillers_against_brute_force(decay, monkeypatch):
     outputs[:, targets] = 0.99
 
     def train(self, known, ratings, user, factors, budget, rng):
-        """Return a model with one factor, 1 for every user."""
+        """Return a model with one factor, 1 for this user and 0 for all others."""
         scores = outputs[user - known.shape[0]]
-        item_factors = np.log(scores / (1 - scores))[None, :, None]
-        return np.ones((1, user + 1, 1)), item_factors
+        user_factors = np.zeros((1, known.shape[0] + n_profiles, 1))
+        user_factors[0, user] = 1
+        return user_factors, np.log(scores / (1 - scores))[None, :, None]
 
     monkeypatch.setattr(DLAttackTransformer, "_train", train)
     attack = DLAttackTransformer(selection_decay=decay)
@@ -128,6 +129,7 @@ class SolverLog(SGDSolver):
         super().__init__(data, user_factors, item_factors, **options)
         self.entry = {"start": user_factors[0].copy(), "items": item_factors, "epochs": ""}
         self.entry |= {"end": user_factors[0], "options": options}
+        self.entry |= {"levels": data.levels, "ratings": data.train.ratings}
         self.log.append(self.entry)
 
     def run_pairs(self, pairs):
@@ -160,7 +162,8 @@ def test_the_model_is_trained_on_for_the_next_fake_user(solver_log, ratings):
     for entry in others:
         assert entry["items"] is first["items"]
         assert np.shares_memory(entry["end"], first["end"])
-    assert solver_log[0]["options"] == {"learning_rate": 0.1, "sigmoid": True}
+    assert first["start"].shape == (attack.known_users_.size + 3, 4)
+    assert first["options"] == {"learning_rate": 0.1, "sigmoid": True}
 
 
 def test_the_next_fake_user_starts_as_an_average_one(solver_log, ratings):
@@ -207,21 +210,15 @@ def test_the_attack_loss_matters(ratings):
     assert (without != with_it).nnz > 0
 
 
-def test_ratings_are_scaled_by_the_highest_level_even_if_no_known_user_gives_it():
+def test_ratings_are_scaled_by_the_highest_level_even_if_no_known_user_gives_it(solver_log):
     """Everybody rates 4, but for one user whom the attacker does not know."""
     X = np.full((40, 12), 4.0)
-    attack = DLAttackTransformer(
-        n_factors=4,
-        target_items=[0],
-        n_fillers=6,
-        learning_rate=0.5,
-        attack_weight=0,
-        random_state=0,
-    )
+    attack = make_attack(target_items=[0], goal="nuke")
     stranger = np.setdiff1d(np.arange(40), attack.fit(X).known_users_)[0]
     X[stranger, 0], X[stranger, 1] = 1, 5
-    poison = attack.fit(X).poison_.toarray()
-    assert_array_equal(np.unique(poison[:, 1:]), [0, 4])
+    attack.fit(X)
+    assert_allclose(solver_log[-1]["levels"], [0.2, 0.8, 1])
+    assert_allclose(np.unique(solver_log[-1]["ratings"])[[0, -1]], [0.2, 0.8])
 
 
 # --- as an attack ---
