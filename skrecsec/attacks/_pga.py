@@ -12,7 +12,7 @@ from skrecsec.attacks._fillers import average_profiles, profiles_from_fillers
 from skrecsec.base import BaseAttackTransformer, complete_profiles
 from skrecsec.recommenders import _kernels
 from skrecsec.utils._compat import Interval
-from skrecsec.utils._ranking import top_k
+from skrecsec.utils._ranking import row_blocks, top_k
 from skrecsec.utils._threads import single_threaded
 
 # The first fit of the surrogate starts from nothing, later ones from the last.
@@ -219,10 +219,9 @@ class PGAAttackTransformer(BaseAttackTransformer):
                 ratings = sp.vstack([known, fakes / highest], format="csr")
                 surrogate.fit(ratings, n_sweeps)
                 n_sweeps = self.n_sweeps
-                gradient = _fake_gradient(
-                    surrogate, known.shape[0], budget.target_items, self.n_sweeps
+                values += step * _unit_rms(
+                    _fake_gradient(surrogate, known.shape[0], budget.target_items, self.n_sweeps)
                 )
-                values += step * _unit_rms(gradient)
             return _largest(values, budget) * highest
 
 
@@ -280,27 +279,30 @@ def _fake_gradient(surrogate, n_known, targets, n_sweeps):
     user_gradient[:n_known] = Q[targets].sum(axis=0) / n_known
     item_gradient[targets] = P[:n_known].mean(axis=0)
     user_adjoints, item_adjoints = surrogate.adjoints(user_gradient, item_gradient, n_sweeps)
-    gradient = user_adjoints[n_known:] @ Q.T + P[n_known:] @ item_adjoints.T
+    gradient = user_adjoints[n_known:] @ Q.T
+    gradient += P[n_known:] @ item_adjoints.T
     gradient[:, targets] = 0
     return gradient
 
 
 def _unit_rms(gradient):
-    """Scale to unit root mean square; zeros, from a surrogate that is zero, are left alone."""
-    largest = np.abs(gradient).max()
-    if largest == 0:
-        return gradient
-    gradient = gradient / largest  # so that squares do not underflow
-    return gradient / np.sqrt((gradient**2).mean())
+    """Scale in place to unit root mean square; zeros, from a surrogate that is zero, stay."""
+    largest = max(gradient.max(), -gradient.min())
+    if largest > 0:
+        gradient /= largest  # so that squares do not underflow
+        gradient /= np.sqrt((gradient**2).mean())
+    return gradient
 
 
 def _largest(values, budget):
     """Return the largest values of each fake user as profiles of fillers, targets left out."""
     if budget.n_fillers == 0:
         return sp.csr_array(values.shape)
-    scores = values.copy()
-    scores[:, budget.target_items] = -np.inf
-    items = top_k(scores, budget.n_fillers)
+    items = np.empty((values.shape[0], budget.n_fillers), dtype=np.int64)
+    for rows in row_blocks(*values.shape):
+        scores = values[rows].copy()
+        scores[:, budget.target_items] = -np.inf
+        items[rows] = top_k(scores, budget.n_fillers)
     return profiles_from_fillers(items, np.take_along_axis(values, items, axis=1), values.shape[1])
 
 

@@ -122,7 +122,7 @@ def test_the_largest_singular_value_is_the_penalty_that_leaves_nothing(ratings):
 
 def test_unit_rms():
     gradient = np.array([[3.0, 0], [0, -4]])
-    assert_allclose(_unit_rms(gradient), gradient / 2.5)
+    assert_allclose(_unit_rms(gradient.copy()), gradient / 2.5)
     assert_allclose(_unit_rms(gradient * 1e-300), gradient / 2.5)
     assert_array_equal(_unit_rms(np.zeros((2, 2))), 0)
 
