@@ -3,6 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from skrecsec.attacks import (
+    AUSHAttackTransformer,
     AverageAttackTransformer,
     BandwagonAttackTransformer,
     CoAttackTransformer,
@@ -20,6 +21,7 @@ except PackageNotFoundError:  # pragma: no cover - running from a source tree
 
 __all__ = [
     "ATRecommender",
+    "AUSHAttackTransformer",
     "AverageAttackTransformer",
     "BandwagonAttackTransformer",
     "CoAttackTransformer",

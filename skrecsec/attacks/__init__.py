@@ -1,5 +1,6 @@
 """Attacks: transformers that append fake profiles to the ratings that a model is trained on."""
 
+from skrecsec.attacks._aush import AUSHAttackTransformer
 from skrecsec.attacks._cotraining import CoAttackTransformer, GCoAttackTransformer
 from skrecsec.attacks._dl import DLAttackTransformer
 from skrecsec.attacks._heuristic import (
@@ -10,6 +11,7 @@ from skrecsec.attacks._heuristic import (
 from skrecsec.attacks._pga import PGAAttackTransformer
 
 __all__ = [
+    "AUSHAttackTransformer",
     "AverageAttackTransformer",
     "BandwagonAttackTransformer",
     "CoAttackTransformer",
