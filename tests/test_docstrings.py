@@ -21,6 +21,7 @@ USER_MODULES = [
     "skrecsec.attacks",
     "skrecsec.base",
     "skrecsec.datasets",
+    "skrecsec.experiments",
     "skrecsec.metrics",
     "skrecsec.model_selection",
     "skrecsec.recommenders",

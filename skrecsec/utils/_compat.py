@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions, validate_params
 from sklearn.utils.validation import validate_data
 
 try:  # scikit-learn >= 1.9
@@ -28,5 +28,6 @@ __all__ = [
     "StrOptions",
     "_fit_context",
     "validate_data",
+    "validate_params",
     "with_callbacks",
 ]

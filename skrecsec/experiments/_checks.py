@@ -1,0 +1,90 @@
+"""Checks of the arguments of a study, before anything is computed."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from skrecsec.base import BaseAttackTransformer
+from skrecsec.experiments._statistics import CLEAN
+from skrecsec.utils._held_out import held_out_items
+from skrecsec.utils._items import check_item_indices
+
+
+def check_held_out(y, X) -> np.ndarray | None:
+    """Return the held-out items as an array, None if they are to be drawn."""
+    if y is None:
+        if np.diff(X.indptr).max() < 2:
+            raise ValueError(
+                "X has no user with at least two ratings, of which one could be held out."
+            )
+        return None
+    items = check_item_indices(y, X.shape[1], name="y", lowest=-1)
+    held_out = held_out_items(items, *X.shape)
+    if held_out.nnz == 0:
+        raise ValueError("y holds out no item, so there is nothing to score.")
+    n_rated = held_out.multiply(X).nnz
+    if n_rated:
+        warnings.warn(
+            f"{n_rated} of the items that y holds out are among the ratings of their users; they "
+            f"cannot be ranked and count as misses.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return items
+
+
+def check_attacks(attacks) -> None:
+    """Raise a ValueError if these are no attacks or their parameters are invalid."""
+    _check_names("attacks", attacks)
+    if CLEAN in attacks:
+        raise ValueError(f"attacks: {CLEAN!r} is the name of the data without an attack.")
+    for name, attack in attacks.items():
+        if not isinstance(attack, BaseAttackTransformer):
+            raise ValueError(
+                f"attacks[{name!r}] must be an attack transformer, an instance of a subclass of "
+                f"skrecsec.base.BaseAttackTransformer, got {attack!r}."
+            )
+        _check_parameters("attacks", name, attack)
+
+
+def check_recommenders(recommenders) -> None:
+    """Raise a ValueError if these are no recommenders or their parameters are invalid."""
+    _check_names("recommenders", recommenders)
+    for name, recommender in recommenders.items():
+        has_methods = all(hasattr(recommender, m) for m in ("fit", "predict", "get_params"))
+        if isinstance(recommender, type) or not has_methods:
+            raise ValueError(
+                f"recommenders[{name!r}] must be a recommender, an estimator with `fit` and "
+                f"`predict`, got {recommender!r}."
+            )
+        _check_parameters("recommenders", name, recommender)
+
+
+def _check_names(parameter, estimators):
+    if not estimators:
+        raise ValueError(f"{parameter} is empty; at least one is required.")
+    for name in estimators:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"{parameter} must have strings as names, got {name!r}.")
+
+
+def _check_parameters(parameter, name, estimator):
+    # Estimators need not declare what their parameters may be.
+    if not hasattr(estimator, "_parameter_constraints"):
+        return
+    try:
+        estimator._validate_params()
+    except ValueError as error:
+        raise ValueError(f"{parameter}[{name!r}]: {error}") from error
+
+
+def check_baseline(baseline, recommenders) -> str:
+    """Return the name of the baseline, that of the first recommender for None."""
+    if baseline is None:
+        return next(iter(recommenders))
+    if baseline not in recommenders:
+        names = ", ".join(map(repr, recommenders))
+        raise ValueError(f"baseline must be the name of a recommender, {names}, got {baseline!r}.")
+    return baseline

@@ -1,0 +1,182 @@
+"""What there is to do in a study, with which seeds, and what the results depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
+
+import skrecsec
+from skrecsec.experiments._describe import describe, digest, digest_ratings
+from skrecsec.experiments._records import RECORD_FORMAT
+from skrecsec.experiments._units import Seeds, Setting, Task, Unit
+
+# So many that it does not matter when workers wait for the last units of a wave.
+_UNITS_PER_WORKER = 50
+
+
+class Plan:
+    """The units of a study, and a task for each.
+
+    Parameters
+    ----------
+    X : csr_array or csr_matrix of shape (n_users, n_items)
+        Checked ratings.
+
+    y : ndarray of shape (n_users,) or None
+        Held-out items, the same in all repeats.
+
+    attacks, recommenders : dict of estimators
+        By name.
+
+    target_items : {"unpopular", "random"} or ndarray
+        As of attacks.
+
+    n_targets, n_repeats, k : int
+        As of :func:`~skrecsec.experiments.robustness_study`.
+
+    protocol : {"in_sample", "fold_in"}
+        Likewise.
+
+    random_state : int, RandomState instance or None
+        One number is drawn from it.
+    """
+
+    def __init__(
+        self,
+        X,
+        y,
+        attacks,
+        recommenders,
+        *,
+        target_items,
+        n_targets,
+        n_repeats,
+        k,
+        protocol,
+        random_state,
+    ):
+        self.X, self.y = X, y
+        self.attacks, self.recommenders = attacks, recommenders
+        if not isinstance(target_items, str):
+            target_items = tuple(target_items.tolist())
+        self.setting = Setting(
+            data=digest_ratings(X) + ("" if y is None else digest(y)),
+            shape=X.shape,
+            target_items=target_items,
+            n_targets=n_targets,
+            k=k,
+            protocol=protocol,
+        )
+        self.seeds = seeds_of_repeats(random_state, n_repeats)
+
+    def crafting_units(self, repeats: Iterable[int]) -> list[Unit]:
+        """Return the units that craft the fake profiles of these repeats."""
+        return [Unit(repeat, attack, None) for repeat in repeats for attack in self.attacks]
+
+    def clean_units(self, repeats: Iterable[int]) -> list[Unit]:
+        """Return the units that fit recommenders on the clean data of these repeats."""
+        return [Unit(repeat, None, name) for repeat in repeats for name in self.recommenders]
+
+    def attacked_units(self, repeats: Iterable[int]) -> list[Unit]:
+        """Return the units that fit recommenders on poisoned data, which has to be crafted."""
+        return [
+            Unit(repeat, attack, name)
+            for repeat in repeats
+            for attack in self.attacks
+            for name in self.recommenders
+        ]
+
+    def all_units(self) -> list[Unit]:
+        """Return all units."""
+        repeats = range(len(self.seeds))
+        return (
+            self.crafting_units(repeats) + self.clean_units(repeats) + self.attacked_units(repeats)
+        )
+
+    def waves(self, n_workers: int) -> Iterator[range]:
+        """Cut the repeats into waves of units enough for all workers.
+
+        Fake profiles and ranks are held for a wave only.
+        """
+        n_repeats = len(self.seeds)
+        units_per_repeat = len(self.all_units()) // n_repeats
+        size = -(-_UNITS_PER_WORKER * n_workers // units_per_repeat)
+        for start in range(0, n_repeats, size):
+            yield range(start, min(start + size, n_repeats))
+
+    def task(self, unit: Unit, poison: dict[str, np.ndarray] | None = None) -> Task:
+        """Return what a worker needs for a unit; for an attacked one that is the poison, too."""
+        return Task(unit, self.setting, self.seeds[unit.repeat], self._estimator(unit), poison)
+
+    def arrays(self) -> tuple:
+        """Return the ratings as the arguments that go with every task."""
+        return self.X.data, self.X.indices, self.X.indptr, self.y
+
+    def description(self, unit: Unit) -> dict:
+        """Return all that the result of a unit depends on, and nothing else.
+
+        That another attack or recommender is added changes no description, and neither do more
+        repeats.
+        """
+        setting, seeds = self.setting, self.seeds[unit.repeat]
+        targets = setting.target_items
+        description = {
+            "format": RECORD_FORMAT,
+            "skrecsec": skrecsec.__version__,
+            "ratings": setting.data,
+            "split": seeds.split if self.y is None else "given",
+            "targets": list(targets)
+            if not isinstance(targets, str)
+            else [targets, setting.n_targets, seeds.attack],
+        }
+        if unit.attack is not None:
+            attack = self._estimator(Unit(unit.repeat, unit.attack, None))
+            description["attack"] = describe(attack, f"attacks[{unit.attack!r}]")
+        if not unit.crafts:
+            name = unit.recommender
+            recommender = describe(self._estimator(unit), f"recommenders[{name!r}]")
+            description |= {
+                "recommender": recommender,
+                "k": setting.k,
+                "protocol": setting.protocol,
+            }
+        return description
+
+    def check_descriptions(self) -> None:
+        """Raise a ValueError if an estimator cannot be described."""
+        for unit in self.all_units():
+            if unit.repeat == 0:
+                self.description(unit)
+
+    def _estimator(self, unit):
+        """Return the estimator that a unit fits, with its seed."""
+        seeds = self.seeds[unit.repeat]
+        if not unit.crafts:
+            return with_seed(self.recommenders[unit.recommender], seeds.recommender)
+        attack = with_seed(self.attacks[unit.attack], seeds.attack)
+        # The worker replaces them by the targets of the repeat.
+        return attack.set_params(target_items=None)
+
+
+def seeds_of_repeats(random_state, n_repeats: int) -> list[Seeds]:
+    """Return the seeds of each repeat, which do not depend on the number of repeats."""
+    entropy = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    seeds = []
+    for sequence in np.random.SeedSequence(entropy).spawn(n_repeats):
+        # Integers that `RandomState`, and so every random_state, takes.
+        seeds.append(Seeds(*(int(word) >> 1 for word in sequence.generate_state(3))))
+    return seeds
+
+
+def with_seed(estimator: BaseEstimator, seed: int) -> BaseEstimator:
+    """Return a clone whose random_state, and those of the estimators in it, are `seed`."""
+    estimator = clone(estimator)
+    names = [
+        name
+        for name in estimator.get_params(deep=True)
+        if name == "random_state" or name.endswith("__random_state")
+    ]
+    return estimator.set_params(**dict.fromkeys(names, seed))

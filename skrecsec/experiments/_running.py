@@ -1,0 +1,167 @@
+"""Having the units of a study done, in parallel, and putting their records together."""
+
+from __future__ import annotations
+
+from itertools import islice, product
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.utils.parallel import Parallel, delayed
+
+from skrecsec.experiments._plan import Plan
+from skrecsec.experiments._progress import Progress
+from skrecsec.experiments._records import RecordStore
+from skrecsec.experiments._statistics import CLEAN
+from skrecsec.experiments._units import Unit, forget_repeat, run_task
+
+# Where a backend cannot hand over results one by one, so many units per worker are done at once.
+_PORTION = 4
+
+
+def run(plan: Plan, store: RecordStore | None, n_jobs: int | None, verbose: int) -> Results:
+    """Have all units of a plan done, in parallel, and put their records together.
+
+    Crafting and clean units of a wave of repeats are done together with the attacked units of the
+    wave before: so all that a unit needs is there when it starts.
+    """
+    results = Results(plan)
+    with _make_parallel(n_jobs) as parallel:
+        runner = _Runner(plan, store, parallel, effective_n_jobs(n_jobs), verbose)
+        _run_waves(plan, runner, results)
+    return results
+
+
+def _run_waves(plan, runner, results):
+    done = {}
+    before = range(0)
+    try:
+        for repeats in [*plan.waves(runner.n_workers), range(0)]:
+            units = (
+                plan.attacked_units(before)
+                + plan.crafting_units(repeats)
+                + plan.clean_units(repeats)
+            )
+            done |= runner.run(units, done)
+            for repeat in before:
+                results.collect(repeat, done)
+            done = {unit: record for unit, record in done.items() if unit.repeat in repeats}
+            before = repeats
+    finally:
+        forget_repeat()
+
+
+class _Runner:
+    """Has units done, in parallel, unless there are records of them."""
+
+    def __init__(self, plan, store, parallel, n_workers, verbose):
+        self.plan = plan
+        self.store = store
+        self.parallel = parallel
+        self.n_workers = n_workers
+        self.progress = Progress(plan.all_units(), verbose)
+
+    def run(self, units, done):
+        """Return the records of units by unit; `done` has those with the poison that they need."""
+        records = {}
+        missing = []
+        for unit in units:
+            record = self._load(unit)
+            if record is None:
+                missing.append(unit)
+            else:
+                records[unit] = record
+                self.progress.finish(unit, record.values["unit_seconds"], cached=True)
+        for unit, record in self._outcomes(missing, done):
+            if self.store is not None:
+                self.store.save(self.plan.description(unit), record)
+            records[unit] = record
+            self.progress.finish(unit, record.values["unit_seconds"], cached=False)
+        return records
+
+    def _load(self, unit):
+        return None if self.store is None else self.store.load(self.plan.description(unit))
+
+    def _outcomes(self, units, done):
+        """Yield units and their records as they are finished."""
+        tasks = (self._task(unit, done) for unit in units)
+        if self.parallel.return_generator:
+            yield from self.parallel(tasks)
+            return
+        while portion := list(islice(tasks, _PORTION * self.n_workers)):
+            yield from self.parallel(portion)
+
+    def _task(self, unit, done):
+        poison = None
+        if unit.attack is not None and not unit.crafts:
+            arrays = done[Unit(unit.repeat, unit.attack, None)].arrays
+            poison = {name: arrays[name] for name in ("data", "indices", "indptr")}
+        return delayed(run_task)(self.plan.task(unit, poison), *self.plan.arrays())
+
+
+def _make_parallel(n_jobs):
+    options = {
+        "n_jobs": n_jobs,
+        "batch_size": 1,  # units are long, and few should be lost when the process is killed
+        "mmap_mode": "c",  # much compiled code refuses arrays that are read-only
+    }
+    try:
+        return Parallel(return_as="generator_unordered", **options)
+    except ValueError:  # the backend cannot; those that inherit from multiprocessing's, like Ray's
+        return Parallel(**options)
+
+
+class Results:
+    """What the units of a study found, put together repeat by repeat.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan of the study.
+
+    Attributes
+    ----------
+    records, rank_shifts, target_items : list, dict, list
+        What :class:`~skrecsec.experiments.RobustnessStudy` takes.
+    """
+
+    def __init__(self, plan):
+        self.plan = plan
+        self.records = []
+        self.rank_shifts = {}
+        self.target_items = []
+
+    def collect(self, repeat, done):
+        """Add a repeat, all units of which are done."""
+        plan = self.plan
+        for attack, recommender in product((None, *plan.attacks), plan.recommenders):
+            values, arrays = done[Unit(repeat, attack, recommender)]
+            record = {
+                "repeat": repeat,
+                "attack": CLEAN if attack is None else attack,
+                "recommender": recommender,
+                "test_hr": values["test_hr"],
+                "target_hr": values["target_hr"],
+                "ri": float("nan"),
+                "ndcg": values["ndcg"],
+                "rank_shift": float("nan"),
+                "seconds": values["seconds"],
+                "peak_memory": values["peak_memory"],
+                "attack_seconds": float("nan"),
+            }
+            if attack is not None:
+                clean = done[Unit(repeat, None, recommender)].arrays["target_ranks"]
+                shifts = _rank_shifts(clean, arrays["target_ranks"])
+                record["rank_shift"] = float(np.mean(shifts)) if shifts.size else float("nan")
+                crafted = done[Unit(repeat, attack, None)]
+                record["attack_seconds"] = crafted.values["seconds"]
+                distinct, counts = np.unique(shifts, return_counts=True)
+                # Kept for all repeats, so in the smallest space.
+                self.rank_shifts[repeat, attack, recommender] = (distinct, counts.astype(np.int32))
+            self.records.append(record)
+        self.target_items.append(arrays["target_items"])
+
+
+def _rank_shifts(before, after):
+    """Return the shifts of the pairs of users and targets that have ranks, as one array."""
+    ranked = before >= 0
+    return before[ranked].astype(np.int32) - after[ranked]

@@ -1,0 +1,264 @@
+"""The units of a study: what a worker does."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator, clone
+
+from skrecsec.attacks import RandomAttackTransformer
+from skrecsec.datasets import make_ratings
+from skrecsec.experiments._memory import peak_memory, reset_peak_memory
+from skrecsec.experiments._records import Record
+from skrecsec.metrics._ranking import hit_share
+from skrecsec.metrics._scorers import row_scores
+from skrecsec.model_selection import leave_one_out_split
+from skrecsec.utils._held_out import held_out_items
+from skrecsec.utils._ranking import rank_pairs
+from skrecsec.utils._threads import single_threaded
+
+
+class Unit(NamedTuple):
+    """The least that is done, recorded and lost at once.
+
+    Parameters
+    ----------
+    repeat : int
+        Number of the repeat, from 0.
+
+    attack : str or None
+        Name of the attack, None for clean data.
+
+    recommender : str or None
+        Name of the recommender that is fitted and scored; None if the unit is to craft the fake
+        profiles of the attack.
+
+    Examples
+    --------
+    >>> from skrecsec.experiments._units import Unit
+    >>> print(Unit(3, "CoAttack", "TCD"))
+    repeat 3, TCD on CoAttack
+    """
+
+    repeat: int
+    attack: str | None
+    recommender: str | None
+
+    @property
+    def crafts(self) -> bool:
+        """Whether fake profiles are crafted, rather than a recommender fitted."""
+        return self.recommender is None
+
+    def __str__(self) -> str:
+        if self.crafts:
+            return f"repeat {self.repeat}, crafting {self.attack}"
+        data = "clean data" if self.attack is None else self.attack
+        return f"repeat {self.repeat}, {self.recommender} on {data}"
+
+
+class Seeds(NamedTuple):
+    """The seeds of a repeat, shared by all of its units."""
+
+    split: int
+    attack: int
+    recommender: int
+
+
+class Setting(NamedTuple):
+    """What all units of a study share, besides the ratings."""
+
+    data: str  # digest of the ratings and of a given y
+    shape: tuple[int, int]
+    target_items: str | tuple[int, ...]
+    n_targets: int
+    k: int
+    protocol: str
+
+
+class Task(NamedTuple):
+    """A unit with all that a worker needs for it, except for the ratings."""
+
+    unit: Unit
+    setting: Setting
+    seeds: Seeds
+    estimator: BaseEstimator  # with its seed
+    poison: dict[str, np.ndarray] | None = None
+
+
+class Repeat(NamedTuple):
+    """What the units of a repeat start from."""
+
+    X: sp.csr_array  # the ratings that are left
+    y: np.ndarray  # the held-out items
+    target_items: np.ndarray
+
+
+def run_task(task: Task, data, indices, indptr, y) -> tuple[Unit, Record]:
+    """Do a unit.
+
+    The arrays of the rating matrix are arguments of their own, since that is what joblib's backends
+    recognise: they map them into memory, or send them to a worker once.
+
+    Parameters
+    ----------
+    task : Task
+        What to do.
+
+    data, indices, indptr : ndarray
+        The genuine ratings, CSR.
+
+    y : ndarray of shape (n_users,) or None
+        Held-out items; None to hide one rating of each user.
+
+    Returns
+    -------
+    unit : Unit
+        That of the task.
+
+    record : Record
+        Of crafting: `seconds`, `peak_memory` and the fake profiles. Of fitting: `seconds` (of the
+        fit), `peak_memory`, `test_hr`, `ndcg`, `target_hr` and the ranks of the targets, -1 where
+        they are rated. Both: `unit_seconds`, all in all, and the target items.
+    """
+    reset_peak_memory()
+    start = time.perf_counter()
+    do = _craft if task.unit.crafts else _fit_and_score
+    try:
+        repeat = _repeat_of(task, data, indices, indptr, y)
+        values, arrays = do(task, repeat)
+    except Exception as error:
+        error.add_note(f"This happened in a robustness study, {task.unit}.")
+        raise
+    values["peak_memory"] = peak_memory()
+    values["unit_seconds"] = time.perf_counter() - start
+    arrays["target_items"] = repeat.target_items
+    return task.unit, Record(values, arrays)
+
+
+def _craft(task, repeat):
+    attack = task.estimator.set_params(target_items=repeat.target_items)
+    start = time.perf_counter()
+    attack.fit(repeat.X)
+    seconds = time.perf_counter() - start
+    poison = sp.csr_array(attack.poison_)
+    arrays = {name: getattr(poison, name) for name in ("data", "indices", "indptr")}
+    return {"seconds": seconds}, arrays
+
+
+def _fit_and_score(task, repeat):
+    training = repeat.X
+    if task.poison is not None:
+        fake = _csr(**task.poison, n_items=repeat.X.shape[1])
+        training = sp.csr_array(sp.vstack([training, fake], format="csr"))
+    recommender = task.estimator
+    _warm_up(recommender)
+    start = time.perf_counter()
+    recommender.fit(training)
+    seconds = time.perf_counter() - start
+    score_rows = _row_scores(recommender, repeat.X, task.setting.protocol)
+    test_ranks, target_ranks = _ranks(score_rows, repeat)
+    k = task.setting.k
+    values = {
+        "seconds": seconds,
+        "test_hr": hit_share(test_ranks, k),
+        "ndcg": _ndcg(test_ranks, k),
+        "target_hr": hit_share(target_ranks, k),
+    }
+    return values, {"target_ranks": _compact(target_ranks, repeat.X.shape[1])}
+
+
+def _row_scores(recommender, X, protocol):
+    """Return the function that scores rows of genuine users."""
+    if protocol == "fold_in" or not hasattr(recommender, "user_factors_"):
+        return row_scores(recommender, X)
+    # Fake profiles come last, so that the first rows are the genuine users.
+    user_factors = recommender.user_factors_
+    item_factors = recommender.item_factors_.T.astype(np.float64)
+
+    def in_sample(rows):
+        with single_threaded():
+            return user_factors[rows].astype(np.float64) @ item_factors
+
+    return in_sample
+
+
+def _ranks(score_rows, repeat):
+    """Rank held-out items and targets in one pass; return two arrays, targets as columns."""
+    X, y, targets = repeat
+    held_out = held_out_items(y, *X.shape)
+    n_users = X.shape[0]
+    indptr = np.arange(n_users + 1) * targets.size
+    indices = np.tile(targets, n_users)
+    wanted = sp.csr_array((np.ones(indices.size, dtype=np.int64), indices, indptr), shape=X.shape)
+    pairs = sp.csr_array(wanted + held_out)  # an item can be both
+    pairs.sort_indices()
+    ranks = rank_pairs(pairs, score_rows, seen=X)
+    # From -1 on to 1 on, so that a rank is not taken for an absent entry.
+    ranked = sp.csr_array((ranks + 2, pairs.indices, pairs.indptr), shape=X.shape)
+    users = np.flatnonzero(y >= 0)
+    return ranked[users, y[users]] - 2, ranked[:, targets].toarray() - 2
+
+
+def _ndcg(ranks, k):
+    """Return NDCG@k of one held-out item per user; an ideal list has it first, for a gain of 1."""
+    hit = (ranks >= 0) & (ranks < k)
+    return float(np.mean(np.where(hit, 1 / np.log2(np.maximum(ranks, 0) + 2.0), 0.0)))
+
+
+def _compact(ranks, n_items):
+    """Return ranks as the smallest signed integers that hold them."""
+    return ranks.astype(np.min_scalar_type(-n_items))
+
+
+def _csr(data, indices, indptr, n_items):
+    return sp.csr_array((data, indices, indptr), shape=(len(indptr) - 1, n_items))
+
+
+# --- what is kept between units -------------------------------------------------------------------
+
+_kept = threading.local()
+
+
+def _repeat_of(task, data, indices, indptr, y):
+    """Return the split and the targets; those of the latest repeat are kept."""
+    key = (task.setting, task.seeds)
+    if getattr(_kept, "repeat", (None, None))[0] != key:
+        X = _csr(data, indices, indptr, n_items=task.setting.shape[1])
+        _kept.repeat = (key, _make_repeat(X, y, task.setting, task.seeds))
+    return _kept.repeat[1]
+
+
+def forget_repeat() -> None:
+    """Free the memory of the split that is kept in this thread."""
+    _kept.repeat = (None, None)
+
+
+def _make_repeat(X, y, setting, seeds):
+    if y is None:
+        X, y = leave_one_out_split(X, random_state=seeds.split)
+    # An attack chooses targets before and apart from all else, so that a cheap one will do.
+    chooser = RandomAttackTransformer(
+        target_items=setting.target_items,
+        n_targets=setting.n_targets,
+        attack_size=1,
+        knowledge=1.0,
+        random_state=seeds.attack,
+    )
+    return Repeat(X, np.asarray(y), chooser.fit(X).target_items_)
+
+
+def _warm_up(recommender):
+    """Have what is compiled or imported at the first fit done, so that no fit is timed with it."""
+    choices = [(n, v) for n, v in recommender.get_params().items() if isinstance(v, str)]
+    key = (type(recommender), frozenset(choices))
+    _kept.warm = getattr(_kept, "warm", set())
+    if key not in _kept.warm:
+        _kept.warm.add(key)
+        X = make_ratings(20, 20, density=0.3, random_state=0)
+        with contextlib.suppress(Exception):  # parameters that do not suit so few ratings
+            clone(recommender).fit(X).predict(X)
