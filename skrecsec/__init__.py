@@ -11,6 +11,7 @@ from skrecsec.attacks import (
     GCoAttackTransformer,
     PGAAttackTransformer,
     RandomAttackTransformer,
+    TNAAttackTransformer,
 )
 from skrecsec.recommenders import ATRecommender, MFRecommender, TCDRecommender
 
@@ -31,4 +32,5 @@ __all__ = [
     "PGAAttackTransformer",
     "RandomAttackTransformer",
     "TCDRecommender",
+    "TNAAttackTransformer",
 ]

@@ -9,6 +9,7 @@ from skrecsec.attacks._heuristic import (
     RandomAttackTransformer,
 )
 from skrecsec.attacks._pga import PGAAttackTransformer
+from skrecsec.attacks._tna import TNAAttackTransformer
 
 __all__ = [
     "AUSHAttackTransformer",
@@ -19,4 +20,5 @@ __all__ = [
     "GCoAttackTransformer",
     "PGAAttackTransformer",
     "RandomAttackTransformer",
+    "TNAAttackTransformer",
 ]
