@@ -7,7 +7,7 @@ the catalogue is.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, repeat
 
 import numpy as np
 import torch
@@ -89,6 +89,9 @@ class _LazyAdadelta(_LazyOptimiser):
         return update
 
 
+# Steps without a share of the attack loss.
+_NO_SHARES = repeat(None)
+
 _OPTIMISERS = {"adam": _LazyAdam, "adadelta": _LazyAdadelta}
 
 
@@ -154,12 +157,12 @@ class MinibatchSolver:
 
         self._run_batches(range(self._factors.shape[0]), pairs, perturb)
 
-    def _run_batches(self, models, pairs, perturb=None, shares=None):
+    def _run_batches(self, models, pairs, perturb=None, shares=_NO_SHARES):
         users, items, ratings = (self._tensor(column) for column in pairs)
         items = items + self.data.n_users
-        for b, start in enumerate(range(0, ratings.shape[0], self.batch_size)):
+        starts = range(0, ratings.shape[0], self.batch_size)
+        for start, share in zip(starts, shares, strict=False):
             batch = slice(start, start + self.batch_size)
-            share = shares[b] if shares is not None else None
             self._pair_step(models, users[batch], items[batch], ratings[batch], perturb, share)
 
     def _pair_step(self, models, users, items, ratings, perturb=None, share=None):
@@ -185,7 +188,7 @@ class MinibatchSolver:
     def _attack_shares(self, model, term, n_steps, rng):
         """Spread the known users over the steps of an epoch; return what each step's part is."""
         if term is None:
-            return None
+            return _NO_SHARES
         users, last_items, masked = term.draw(*(f[model] for f in self._split_factors()), rng)
         bounds = np.linspace(0, users.size, n_steps + 1).astype(int)
         return [
@@ -245,7 +248,7 @@ class MinibatchSolver:
         item_rows = plan.item_order + np.int32(self.data.n_users)
         add_pseudo_labels = self._label_maker(model, plan.side)
         shares = self._attack_shares(model, attack, plan.tiles.size, rng)
-        for t, tile in enumerate(plan.tiles):
+        for t, (tile, share) in enumerate(zip(plan.tiles, shares, strict=False)):
             users, items = plan.blocks(tile)
             target = np.empty((plan.side, plan.side), dtype=np.float32)
             _kernels.read_tile_ratings(
@@ -259,7 +262,6 @@ class MinibatchSolver:
             )
             users, items = plan.user_order[users], item_rows[items]
             n_pseudo_labels += add_pseudo_labels(users, items, target)
-            share = shares[t] if shares is not None else None
             self._tile_step(model, users, items, target[: users.size, : items.size], share)
             first, last = (s * n_batches // plan.tiles.size for s in (t, t + 1))
             if last > first:
