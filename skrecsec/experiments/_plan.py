@@ -89,12 +89,15 @@ class Plan:
             for name in self.recommenders
         ]
 
-    def all_units(self) -> list[Unit]:
-        """Return all units."""
-        repeats = range(len(self.seeds))
+    def units(self, repeats: Iterable[int]) -> list[Unit]:
+        """Return all units of these repeats."""
         return (
             self.crafting_units(repeats) + self.clean_units(repeats) + self.attacked_units(repeats)
         )
+
+    def all_units(self) -> list[Unit]:
+        """Return all units."""
+        return self.units(range(len(self.seeds)))
 
     def waves(self, n_workers: int) -> Iterator[range]:
         """Cut the repeats into waves of units enough for all workers.
@@ -102,8 +105,7 @@ class Plan:
         Fake profiles and ranks are held for a wave only.
         """
         n_repeats = len(self.seeds)
-        units_per_repeat = len(self.all_units()) // n_repeats
-        size = -(-_UNITS_PER_WORKER * n_workers // units_per_repeat)
+        size = -(-_UNITS_PER_WORKER * n_workers // len(self.units([0])))
         for start in range(0, n_repeats, size):
             yield range(start, min(start + size, n_repeats))
 
@@ -147,9 +149,8 @@ class Plan:
 
     def check_descriptions(self) -> None:
         """Raise a ValueError if an estimator cannot be described."""
-        for unit in self.all_units():
-            if unit.repeat == 0:
-                self.description(unit)
+        for unit in self.units([0]):
+            self.description(unit)
 
     def _estimator(self, unit):
         """Return the estimator that a unit fits, with its seed."""

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping
 from numbers import Integral
 
-# scikit-learn keeps it private.
 from skrecsec.experiments._checks import (
     check_attacks,
     check_baseline,

@@ -15,7 +15,7 @@ from skrecsec.attacks import RandomAttackTransformer
 from skrecsec.datasets import make_ratings
 from skrecsec.experiments._memory import peak_memory, reset_peak_memory
 from skrecsec.experiments._records import Record
-from skrecsec.metrics._ranking import hit_share
+from skrecsec.metrics._ranking import discounted_gains, hit_share
 from skrecsec.metrics._scorers import row_scores
 from skrecsec.model_selection import leave_one_out_split
 from skrecsec.utils._held_out import held_out_items
@@ -166,7 +166,8 @@ def _fit_and_score(task, repeat):
     values = {
         "seconds": seconds,
         "test_hr": hit_share(test_ranks, k),
-        "ndcg": _ndcg(test_ranks, k),
+        # One item is held out per user: an ideal list has it first, for a gain of 1.
+        "ndcg": float(np.mean(discounted_gains(test_ranks, k))),
         "target_hr": hit_share(target_ranks, k),
     }
     return values, {"target_ranks": _compact(target_ranks, repeat.X.shape[1])}
@@ -202,12 +203,6 @@ def _ranks(score_rows, repeat):
     ranked = sp.csr_array((ranks + 2, pairs.indices, pairs.indptr), shape=X.shape)
     users = np.flatnonzero(y >= 0)
     return ranked[users, y[users]] - 2, ranked[:, targets].toarray() - 2
-
-
-def _ndcg(ranks, k):
-    """Return NDCG@k of one held-out item per user; an ideal list has it first, for a gain of 1."""
-    hit = (ranks >= 0) & (ranks < k)
-    return float(np.mean(np.where(hit, 1 / np.log2(np.maximum(ranks, 0) + 2.0), 0.0)))
 
 
 def _compact(ranks, n_items):

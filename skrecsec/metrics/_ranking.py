@@ -247,15 +247,17 @@ def ndcg_score(
     )
     n_held_out = np.diff(held_out.indptr)
     users = np.repeat(np.arange(n_held_out.size), n_held_out)
-    gains = np.zeros(ranks.size)
-    hit = _is_hit(ranks, k)
-    gains[hit] = _discount(ranks[hit])
-    dcg = np.bincount(users, weights=gains, minlength=n_held_out.size)
+    dcg = np.bincount(users, weights=discounted_gains(ranks, k), minlength=n_held_out.size)
     has_items = n_held_out > 0
     ideal_dcg = np.cumsum(_discount(np.arange(n_held_out.max())))
     ideal_dcg = ideal_dcg[np.minimum(n_held_out[has_items], k) - 1]
     # Summed in another order, a perfect list can exceed its ideal in the last digit.
     return float(np.mean(np.minimum(dcg[has_items] / ideal_dcg, 1.0)))
+
+
+def discounted_gains(ranks: np.ndarray, k: int) -> np.ndarray:
+    """Return what each held-out item adds to DCG@k, given its rank (-1 if it is not ranked)."""
+    return np.where(_is_hit(ranks, k), _discount(np.maximum(ranks, 0)), 0.0)
 
 
 def _discount(ranks):
