@@ -10,7 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
-from skrecsec.attacks._fillers import filler_candidates
+from skrecsec.attacks._fillers import candidates_by_popularity, profiles_from_fillers
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.utils._compat import Interval, StrOptions
 from skrecsec.utils._threads import single_threaded
@@ -145,10 +145,10 @@ class AUSHAttackTransformer(BaseAttackTransformer):
     the rating scale.
 
     The targets take no part in training: the budget fixes their rating. The shilling loss is one on
-    the selected items, as in the original: high ratings tie the fake users to the genuine ones who
-    like these items. It therefore keeps its sign in a nuke attack, where it is the rating of the
-    targets that is turned. In trials on MovieLens-100K and FilmTrust, nuke attacks with the sign
-    turned were weaker.
+    the selected items, as in the code that the authors published: high ratings tie the fake users
+    to the genuine ones who like these items. It therefore keeps its sign in a nuke attack, where it
+    is the rating of the targets that is turned. In trials on MovieLens-100K and FilmTrust, nuke
+    attacks with the sign turned were weaker.
 
     The attacker needs to know some profiles and the rating levels; nothing about the victim. An
     epoch takes O(n_template_ratings log n_template_ratings + n_templates n_items n_hidden) time;
@@ -280,10 +280,8 @@ class AUSHAttackTransformer(BaseAttackTransformer):
 
 def popular_items(known, n_selected: int, budget) -> np.ndarray:
     """Return the items with most known ratings, sorted; targets are left out."""
-    candidates = filler_candidates(known.shape[1], budget)
     counts = np.bincount(known.indices, minlength=known.shape[1])
-    order = np.argsort(-counts[candidates], kind="stable")
-    return np.sort(candidates[order[:n_selected]])
+    return np.sort(candidates_by_popularity(counts, budget)[:n_selected])
 
 
 class Templates(NamedTuple):
@@ -364,9 +362,9 @@ class FillerSampler(NamedTuple):
 
 def add_ratings(profiles, items, ratings) -> sp.csr_array:
     """Return the profiles with ratings of items, (n_profiles, n_items_rated), that they lack."""
-    rows = np.repeat(np.arange(profiles.shape[0]), items.size)
-    columns = np.tile(items, profiles.shape[0])
-    return profiles + sp.csr_array((ratings.ravel(), (rows, columns)), shape=profiles.shape)
+    return profiles + profiles_from_fillers(
+        np.tile(items, (profiles.shape[0], 1)), ratings, profiles.shape[1]
+    )
 
 
 # --- networks -------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
 
-from skrecsec.attacks._fillers import average_profiles, profiles_from_fillers
+from skrecsec.attacks._attack_loss import AttackLossMixin
+from skrecsec.attacks._fillers import average_profiles, highest_fillers, profiles_from_fillers
 from skrecsec.base import BaseAttackTransformer, complete_profiles
 from skrecsec.recommenders._factorization import import_minibatch
 from skrecsec.recommenders._solver import (
-    AttackTerm,
     RatingData,
     SGDSolver,
     finite_scores,
@@ -22,13 +22,12 @@ from skrecsec.recommenders._solver import (
     plan_tiles,
 )
 from skrecsec.utils._compat import Interval, StrOptions
-from skrecsec.utils._ranking import top_k
 from skrecsec.utils._threads import single_threaded
 
 _LEARNING_RATES = {"sgd": 0.02, "adam": 1e-3, "adadelta": 20.0}
 
 
-class CoAttackTransformer(BaseAttackTransformer):
+class CoAttackTransformer(AttackLossMixin, BaseAttackTransformer):
     r"""Co-training attack, Algorithm 2 of the paper.
 
     A surrogate recommender is trained on the known profiles and initial fake ones, on training loss
@@ -177,17 +176,11 @@ class CoAttackTransformer(BaseAttackTransformer):
 
     _parameter_constraints: dict = {
         **BaseAttackTransformer._parameter_constraints,
-        "n_factors": [Interval(Integral, 1, None, closed="left")],
-        "n_pretrain_iter": [Interval(Integral, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        **AttackLossMixin._parameter_constraints,
         "solver": [StrOptions({"sgd", "adam", "adadelta"})],
         "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "output": [StrOptions({"sigmoid", "linear"})],
-        "attack_weight": [Interval(Real, 0, None, closed="left")],
-        "attack_reduction": [StrOptions({"mean", "sum"})],
-        "margin": [Interval(Real, 0, None, closed="left")],
-        "k": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -234,11 +227,7 @@ class CoAttackTransformer(BaseAttackTransformer):
         self.k = k
 
     def _craft_profiles(self, known, budget, rng):
-        if self.n_pretrain_iter >= self.max_iter:
-            raise ValueError(
-                f"n_pretrain_iter={self.n_pretrain_iter} must leave at least one of the "
-                f"max_iter={self.max_iter} epochs for the attack."
-            )
+        self._check_pretraining()
         self.n_iter_ = self.max_iter
         n_known, n_items = known.shape
         initial = complete_profiles(average_profiles(known, budget, rng), n_items, budget)
@@ -273,21 +262,6 @@ class CoAttackTransformer(BaseAttackTransformer):
             batch_size=self.batch_size,
             reg=0.0,
             **options,
-        )
-
-    def _attack_term(self, known, budget, n_ratings):
-        # The squared error is averaged over the ratings. Gradient steps on single ratings amount to
-        # n_ratings / 2 times the loss, so the steps on single pairs have to as well.
-        weight = self.attack_weight * n_ratings / 2
-        if self.attack_reduction == "mean":
-            weight /= known.shape[0] * budget.target_items.size
-        return AttackTerm(
-            known=sp.csr_array(known),
-            target_items=budget.target_items,
-            k=self.k,
-            margin=self.margin,
-            goal=1 if self.goal == "push" else -1,
-            weight=weight,
         )
 
     def _run_epoch(self, solver, term, rng):
@@ -490,10 +464,7 @@ class GCoAttackTransformer(CoAttackTransformer):
 def _highest_predictions(user_factors, item_factors, budget, sigmoid):
     """Return each fake user's best items with their predicted ratings, targets left out."""
     scores = finite_scores(user_factors, item_factors)
-    if budget.n_fillers == 0:
-        return sp.csr_array(scores.shape)
-    scores[:, budget.target_items] = -np.inf
-    items = top_k(scores, budget.n_fillers)
+    items = highest_fillers(scores, budget)
     ratings = np.take_along_axis(scores, items, axis=1).astype(np.float64)
     if sigmoid:
         ratings = expit(ratings)

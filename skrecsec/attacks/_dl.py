@@ -8,22 +8,22 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
 
+from skrecsec.attacks._attack_loss import AttackLossMixin
 from skrecsec.attacks._fillers import filler_candidates, profiles_from_fillers
 from skrecsec.base import BaseAttackTransformer, complete_profiles
 from skrecsec.recommenders._solver import (
-    AttackTerm,
     RatingData,
     SGDSolver,
     finite_scores,
     initial_factors,
     plan_pairs,
 )
-from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._compat import Interval
 from skrecsec.utils._ranking import top_k
 from skrecsec.utils._threads import single_threaded
 
 
-class DLAttackTransformer(BaseAttackTransformer):
+class DLAttackTransformer(AttackLossMixin, BaseAttackTransformer):
     r"""DL attack: one fake user after another rates what a poisoned model predicts for it.
 
     A new fake user has rated the targets only. A surrogate recommender, the poison model, is
@@ -184,17 +184,11 @@ class DLAttackTransformer(BaseAttackTransformer):
 
     _parameter_constraints: dict = {
         **BaseAttackTransformer._parameter_constraints,
+        **AttackLossMixin._parameter_constraints,
         "selection_decay": [Interval(Real, 0, 1, closed="right")],
         "reuse_model": ["boolean"],
         "n_update_iter": [Interval(Integral, 1, None, closed="left")],
-        "n_factors": [Interval(Integral, 1, None, closed="left")],
-        "n_pretrain_iter": [Interval(Integral, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "attack_weight": [Interval(Real, 0, None, closed="left")],
-        "attack_reduction": [StrOptions({"mean", "sum"})],
-        "margin": [Interval(Real, 0, None, closed="left")],
-        "k": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -241,11 +235,7 @@ class DLAttackTransformer(BaseAttackTransformer):
         self.k = k
 
     def _craft_profiles(self, known, budget, rng):
-        if self.n_pretrain_iter >= self.max_iter:
-            raise ValueError(
-                f"n_pretrain_iter={self.n_pretrain_iter} must leave at least one of the "
-                f"max_iter={self.max_iter} epochs for the attack."
-            )
+        self._check_pretraining()
         n_known, n_items = known.shape
         candidates = filler_candidates(n_items, budget)
         probabilities = np.ones(candidates.size)
@@ -279,26 +269,10 @@ class DLAttackTransformer(BaseAttackTransformer):
         solver = SGDSolver(data, *factors, learning_rate=self.learning_rate, sigmoid=True)
         term = self._attack_term(known, budget, ratings.nnz)
         for epoch in range(n_iter):
-            solver.run_pairs(plan_pairs(data, rng))
-            if epoch >= n_pretrain_iter:
-                solver.run_attack(0, term, rng)
+            attack = term if epoch >= n_pretrain_iter else None
+            solver.run_pairs(plan_pairs(data, rng), attack, rng)
         self.n_iter_ += n_iter
         return factors
-
-    def _attack_term(self, known, budget, n_ratings):
-        # The squared error is averaged over the ratings. Gradient steps on single ratings amount to
-        # n_ratings / 2 times the loss, so the steps on single pairs have to as well.
-        weight = self.attack_weight * n_ratings / 2
-        if self.attack_reduction == "mean":
-            weight /= known.shape[0] * budget.target_items.size
-        return AttackTerm(
-            known=sp.csr_array(known),
-            target_items=budget.target_items,
-            k=self.k,
-            margin=self.margin,
-            goal=1 if self.goal == "push" else -1,
-            weight=weight,
-        )
 
 
 def _training_matrix(known, made, budget):

@@ -8,6 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from numba import njit
 
+from skrecsec.utils._ranking import row_blocks, top_k
+
 
 class RatingStatistics(NamedTuple):
     """Mean and standard deviation of the known ratings, in all and of each item.
@@ -73,6 +75,29 @@ def profiles_from_fillers(items, ratings, n_items: int) -> sp.csr_array:
 def filler_candidates(n_items: int, budget) -> np.ndarray:
     """Return the items that may be fillers: all but the targets."""
     return np.setdiff1d(np.arange(n_items), budget.target_items)
+
+
+def candidates_by_popularity(item_counts, budget) -> np.ndarray:
+    """Return the items that may be fillers, those with most known ratings first.
+
+    Of equal ones the lower index comes first.
+    """
+    candidates = filler_candidates(item_counts.size, budget)
+    return candidates[np.argsort(-item_counts[candidates], kind="stable")]
+
+
+def highest_fillers(scores, budget) -> np.ndarray:
+    """Return each profile's filler items with the highest scores, (n_profiles, n_fillers).
+
+    Targets are left out; of equal ones the lower index comes first. Works in blocks of rows.
+    """
+    items = np.empty((scores.shape[0], budget.n_fillers), dtype=np.int64)
+    if budget.n_fillers > 0:
+        for rows in row_blocks(*scores.shape):
+            block = scores[rows].copy()
+            block[:, budget.target_items] = -np.inf
+            items[rows] = top_k(block, budget.n_fillers)
+    return items
 
 
 def random_fillers(n_items: int, budget, rng) -> np.ndarray:

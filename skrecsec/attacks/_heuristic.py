@@ -8,7 +8,7 @@ import numpy as np
 
 from skrecsec.attacks._fillers import (
     average_profiles,
-    filler_candidates,
+    candidates_by_popularity,
     profiles_from_fillers,
     random_fillers,
     rating_statistics,
@@ -326,11 +326,9 @@ class BandwagonAttackTransformer(BaseAttackTransformer):
     def _craft_profiles(self, known, budget, rng):
         n_items = known.shape[1]
         statistics = rating_statistics(known)
-        candidates = filler_candidates(n_items, budget)
-        by_popularity = np.argsort(-statistics.item_counts[candidates], kind="stable")
+        candidates = candidates_by_popularity(statistics.item_counts, budget)
         n_popular = round(self.popular_fraction * budget.n_fillers)
-        popular = candidates[by_popularity[:n_popular]]
-        others = np.sort(candidates[by_popularity[n_popular:]])
+        popular, others = candidates[:n_popular], np.sort(candidates[n_popular:])
         n_others = budget.n_fillers - n_popular
         items = sample_items(others, budget.n_profiles, n_others, rng)
         ratings = rng.normal(statistics.mean, statistics.std, items.shape)

@@ -6,18 +6,15 @@ from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
-from numba import njit
 
-from skrecsec.attacks._fillers import average_profiles, profiles_from_fillers
+from skrecsec.attacks._fillers import average_profiles, highest_fillers, profiles_from_fillers
+from skrecsec.attacks._ridge import RidgeFactorization, largest_singular_value
 from skrecsec.base import BaseAttackTransformer, complete_profiles
-from skrecsec.recommenders import _kernels
 from skrecsec.utils._compat import Interval
-from skrecsec.utils._ranking import row_blocks, top_k
 from skrecsec.utils._threads import single_threaded
 
 # The first fit of the surrogate starts from nothing, later ones from the last.
 _N_INITIAL_SWEEPS = 10
-_N_POWER_ITERATIONS = 20
 
 
 class PGAAttackTransformer(BaseAttackTransformer):
@@ -212,7 +209,7 @@ class PGAAttackTransformer(BaseAttackTransformer):
         item_factors = rng.normal(0, 0.1, (n_items, self.n_factors))
         step = self.learning_rate if self.goal == "push" else -self.learning_rate
         with single_threaded():
-            surrogate = _RidgeFactorization(item_factors, self.reg * _largest_singular_value(known))
+            surrogate = RidgeFactorization(item_factors, self.reg * largest_singular_value(known))
             n_sweeps = _N_INITIAL_SWEEPS
             for _ in range(self.max_iter):
                 fakes = complete_profiles(_largest(values, budget) * highest, n_items, budget)
@@ -223,47 +220,6 @@ class PGAAttackTransformer(BaseAttackTransformer):
                     _fake_gradient(surrogate, known.shape[0], budget.target_items, self.n_sweeps)
                 )
             return _largest(values, budget) * highest
-
-
-class _RidgeFactorization:
-    """Matrix factorisation by alternating ridge solves, and its derivatives.
-
-    `fit` leaves the factors where first-order conditions hold for the items, and, once it has
-    converged, for the users as well.
-    """
-
-    def __init__(self, item_factors, reg):
-        self.item_factors = item_factors
-        self.reg = float(reg)
-
-    def fit(self, ratings, n_sweeps):
-        """Run alternating sweeps, users first, from the current item factors."""
-        self._by_user = _arrays(ratings)
-        self._by_item = _arrays(sp.csr_array(ratings.T))
-        for _ in range(n_sweeps):
-            self.user_factors = _kernels.fold_in(self.item_factors, *self._by_user, self.reg)
-            self.item_factors = _kernels.fold_in(self.user_factors, *self._by_item, self.reg)
-
-    def adjoints(self, user_gradient, item_gradient, n_sweeps):
-        """Solve H z = gradient, H being the Hessian of half the penalised squared error.
-
-        Block Gauss-Seidel from zero, items first: the transpose of as many sweeps of `fit`.
-        """
-        P, Q = self.user_factors, self.item_factors
-        user_adjoints = np.zeros_like(P)
-        for _ in range(n_sweeps):
-            coupling = _coupling(Q, P, user_adjoints, *self._by_item)
-            item_adjoints = item_gradient - coupling
-            _solve_rows(P, *self._by_item[:2], self.reg, item_adjoints)
-            coupling = _coupling(P, Q, item_adjoints, *self._by_user)
-            user_adjoints = user_gradient - coupling
-            _solve_rows(Q, *self._by_user[:2], self.reg, user_adjoints)
-        return user_adjoints, item_adjoints
-
-
-def _arrays(ratings):
-    """Return CSR ratings as the arrays that the kernels take."""
-    return ratings.indptr.astype(np.int64), ratings.indices.astype(np.int32), ratings.data
 
 
 def _fake_gradient(surrogate, n_known, targets, n_sweeps):
@@ -296,60 +252,5 @@ def _unit_rms(gradient):
 
 def _largest(values, budget):
     """Return the largest values of each fake user as profiles of fillers, targets left out."""
-    if budget.n_fillers == 0:
-        return sp.csr_array(values.shape)
-    items = np.empty((values.shape[0], budget.n_fillers), dtype=np.int64)
-    for rows in row_blocks(*values.shape):
-        scores = values[rows].copy()
-        scores[:, budget.target_items] = -np.inf
-        items[rows] = top_k(scores, budget.n_fillers)
+    items = highest_fillers(values, budget)
     return profiles_from_fillers(items, np.take_along_axis(values, items, axis=1), values.shape[1])
-
-
-def _largest_singular_value(ratings):
-    """Return the largest singular value of a matrix without negative entries, by power iteration.
-
-    It is the smallest penalty with which zero is a local minimum of the factorisation: the Hessian
-    of half its penalised squared error there has the penalty on the diagonal and minus the ratings
-    off it. O(n_ratings).
-    """
-    vector = np.ones(ratings.shape[1])
-    for _ in range(_N_POWER_ITERATIONS):
-        vector /= np.linalg.norm(vector)
-        vector = ratings.T @ (ratings @ vector)
-    return np.sqrt(np.linalg.norm(vector))
-
-
-@njit(cache=True, nogil=True)
-def _solve_rows(factors, indptr, indices, reg, right):
-    """Solve (A^T A + reg I) x = right in place for each row, A being the factors that it rates."""
-    for u in range(indptr.size - 1):
-        items = indices[indptr[u] : indptr[u + 1]]
-        A = np.empty((items.size, factors.shape[1]))
-        for x in range(items.size):
-            A[x] = factors[items[x]]
-        gram = _kernels._column_products(A)
-        _kernels._add_to_diagonal(gram, reg)
-        _kernels._solve_positive_definite(gram, right[u])
-
-
-@njit(cache=True, nogil=True)
-def _coupling(own, other, adjoints, indptr, indices, ratings):
-    """Return the off-diagonal blocks of the Hessian times the adjoints of the other side.
-
-    For row u with factors p, and factors q, adjoints z and errors e = r - p . q on the other side,
-    the sum over what u rates of (p . z) q - e z.
-    """
-    result = np.zeros_like(own)
-    n_factors = own.shape[1]
-    for u in range(indptr.size - 1):
-        for x in range(indptr[u], indptr[u + 1]):
-            i = indices[x]
-            error = ratings[x]
-            product = 0.0
-            for k in range(n_factors):
-                error -= own[u, k] * other[i, k]
-                product += own[u, k] * adjoints[i, k]
-            for k in range(n_factors):
-                result[u, k] += product * other[i, k] - error * adjoints[i, k]
-    return result

@@ -10,8 +10,12 @@ import numpy as np
 import scipy.sparse as sp
 from numba import njit
 
-from skrecsec.attacks._fillers import profiles_from_fillers, rating_statistics
-from skrecsec.attacks._pga import _arrays, _largest_singular_value, _RidgeFactorization
+from skrecsec.attacks._fillers import (
+    highest_fillers,
+    profiles_from_fillers,
+    rating_statistics,
+)
+from skrecsec.attacks._ridge import RidgeFactorization, csr_arrays, largest_singular_value
 from skrecsec.base import BaseAttackTransformer, complete_profiles
 from skrecsec.recommenders import _kernels
 from skrecsec.utils._compat import Interval, RealNotInt
@@ -252,14 +256,15 @@ class TNAAttackTransformer(BaseAttackTransformer):
                 if profiles:
                     surrogate.fit(sp.vstack([ratings, *profiles], format="csr"), _N_UPDATE_SWEEPS)
                 relaxed = self._descend(_ProfileLoss(gap, surrogate, users, self.l1_weight), rng)
-                profile = _draw_profile(_largest(relaxed, budget), statistics, budget, rng)
+                (fillers,) = highest_fillers(relaxed[np.newaxis], budget)
+                profile = _draw_profile(fillers, statistics, budget, rng)
                 profiles.append(profile / highest)
         self.influential_users_ = users
         return sp.vstack(profiles, format="csr") * highest
 
     def _initial_surrogate(self, ratings, rng):
         item_factors = rng.normal(0, 0.1, (ratings.shape[1], self.n_factors))
-        surrogate = _Surrogate(item_factors, self.reg * _largest_singular_value(ratings))
+        surrogate = _Surrogate(item_factors, self.reg * largest_singular_value(ratings))
         surrogate.fit(ratings, _N_INITIAL_SWEEPS)
         return surrogate
 
@@ -291,7 +296,7 @@ class TNAAttackTransformer(BaseAttackTransformer):
         return ratings
 
 
-class _Surrogate(_RidgeFactorization):
+class _Surrogate(RidgeFactorization):
     """The surrogate, with the blocks of its Hessian."""
 
     def item_blocks(self, items):
@@ -398,7 +403,7 @@ def _user_influence(gap, surrogate):
         item_gradient += slopes.T @ P[rows]
         item_gradient[targets] += target_slopes.T @ P[rows]
     adjoints = surrogate.adjoints(user_gradient, item_gradient, _N_INFLUENCE_SWEEPS)
-    return _rating_influence(P, Q, *adjoints, *_arrays(gap.known))
+    return _rating_influence(P, Q, *adjoints, *csr_arrays(gap.known))
 
 
 @_jit
@@ -541,13 +546,6 @@ def _user_products(user_factors, indptr, indices, items):
             for b in range(a + 1):
                 products[x, a, b] = products[x, b, a] = lower[a, b]
     return products
-
-
-def _largest(ratings, budget):
-    """Return the items with the largest ratings, targets left out."""
-    ratings = ratings.copy()
-    ratings[budget.target_items] = -np.inf
-    return np.argsort(-ratings, kind="stable")[: budget.n_fillers]
 
 
 def _draw_profile(fillers, statistics, budget, rng):

@@ -60,15 +60,9 @@ def test_a_profile_may_consist_of_targets_alone(cls, ratings):
     assert attack.poison_.nnz == 2 * attack.poison_.shape[0]
 
 
-def target_hr(attack, X, seed=0):
-    model = MFRecommender(random_state=seed).fit(attack.fit_transform(X))
-    scores = model.user_factors_[: X.shape[0]] @ model.item_factors_.T
-    return target_hit_ratio_score(scores, attack.target_items_, seen=X)
-
-
 @both
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_attack_is_stronger_than_average(cls, seed):
+def test_the_attack_is_stronger_than_average(cls, seed, target_hr):
     X = make_ratings(random_state=seed)
     options = {"attack_size": 0.01, "random_state": seed}
     average = target_hr(AverageAttackTransformer(**options), X)
@@ -76,7 +70,7 @@ def test_the_attack_is_stronger_than_average(cls, seed):
 
 
 @both
-def test_nuke_takes_targets_out_of_lists(cls):
+def test_nuke_takes_targets_out_of_lists(cls, target_hr):
     """Targets that a clean model recommends widely."""
     X = make_ratings(random_state=0)
     clean = MFRecommender(random_state=0).fit(X)
@@ -103,7 +97,7 @@ def test_the_attack_loss_matters(cls, ratings):
         (GCoAttackTransformer, "adadelta", 5),
     ],
 )
-def test_mini_batches_make_a_strong_attack_too(cls, solver, max_iter):
+def test_mini_batches_make_a_strong_attack_too(cls, solver, max_iter, target_hr):
     X = make_ratings(random_state=0)
     options = {"attack_size": 0.01, "random_state": 0}
     average = target_hr(AverageAttackTransformer(**options), X)

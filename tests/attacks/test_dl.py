@@ -132,9 +132,9 @@ class SolverLog(SGDSolver):
         self.entry |= {"levels": data.levels, "ratings": data.train.ratings}
         self.log.append(self.entry)
 
-    def run_pairs(self, pairs):
+    def run_pairs(self, pairs, attack=None, rng=None):
         self.entry["epochs"] += "p"
-        super().run_pairs(pairs)
+        super().run_pairs(pairs, attack, rng)
 
     def run_attack(self, model, term, rng):
         self.entry["epochs"] += "a"
@@ -275,21 +275,15 @@ def test_tiny_data(case, reuse):
     assert type(attack.poison_) is type(X) or isinstance(X, np.ndarray)
 
 
-def target_hr(attack, X, seed=0):
-    model = MFRecommender(random_state=seed).fit(attack.fit_transform(X))
-    scores = model.user_factors_[: X.shape[0]] @ model.item_factors_.T
-    return target_hit_ratio_score(scores, attack.target_items_, seen=X)
-
-
 @pytest.mark.parametrize(("seed", "reuse"), [(0, True), (1, True), (1, False)])
-def test_the_attack_is_stronger_than_random(seed, reuse):
+def test_the_attack_is_stronger_than_random(seed, reuse, target_hr):
     X = make_ratings(600, 800, random_state=seed)
     options = {"attack_size": 0.02, "random_state": seed}
     random = target_hr(RandomAttackTransformer(**options), X)
     assert target_hr(DLAttackTransformer(reuse_model=reuse, **options), X) > random + 0.15
 
 
-def test_nuke_takes_targets_out_of_lists():
+def test_nuke_takes_targets_out_of_lists(target_hr):
     """Targets that a clean model recommends widely."""
     X = make_ratings(400, 600, random_state=0)
     clean = MFRecommender(random_state=0).fit(X)

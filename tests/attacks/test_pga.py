@@ -10,11 +10,9 @@ from skrecsec.attacks._pga import (
     PGAAttackTransformer,
     _fake_gradient,
     _largest,
-    _largest_singular_value,
-    _RidgeFactorization,
-    _solve_rows,
     _unit_rms,
 )
+from skrecsec.attacks._ridge import RidgeFactorization, _solve_rows, largest_singular_value
 from skrecsec.base import Budget
 from skrecsec.datasets import make_ratings
 from skrecsec.metrics import target_hit_ratio_score
@@ -36,7 +34,7 @@ def tiny_ratings():
 def surrogate_of(ratings, n_sweeps, item_factors=None):
     if item_factors is None:
         item_factors = np.random.default_rng(0).normal(0, 0.5, (N_ITEMS, 2))
-    surrogate = _RidgeFactorization(item_factors, 0.3)
+    surrogate = RidgeFactorization(item_factors, 0.3)
     surrogate.fit(ratings, n_sweeps)
     return surrogate
 
@@ -111,11 +109,11 @@ def test_solve_rows_against_numpy():
 
 def test_the_largest_singular_value_is_the_penalty_that_leaves_nothing(ratings):
     X = ratings / 5
-    largest = _largest_singular_value(X)
+    largest = largest_singular_value(X)
     assert largest == pytest.approx(np.linalg.norm(X.toarray(), 2), rel=1e-4)
     start = np.random.default_rng(0).normal(0, 0.1, (X.shape[1], 2))
     for factor, is_zero in ((0.9, False), (1.1, True)):
-        surrogate = _RidgeFactorization(start, factor * largest)
+        surrogate = RidgeFactorization(start, factor * largest)
         surrogate.fit(X, 100)
         assert (np.abs(surrogate.item_factors).max() < 1e-6) == is_zero
 
@@ -171,21 +169,15 @@ def test_the_surrogate_agrees_that_targets_move(goal, sign, ratings):
     means = []
     for attack in (AverageAttackTransformer(**options), PGAAttackTransformer(**options)):
         known = ratings[attack.fit(ratings).known_users_]
-        surrogate = _RidgeFactorization(np.random.default_rng(0).normal(0, 0.1, (90, 16)), 0.7)
+        surrogate = RidgeFactorization(np.random.default_rng(0).normal(0, 0.1, (90, 16)), 0.7)
         surrogate.fit(sp.vstack([known, attack.poison_], format="csr") / 5, 100)
         P = surrogate.user_factors[: known.shape[0]]
         means.append((P @ surrogate.item_factors[targets].T).mean())
     assert sign * (means[1] - means[0]) > 0.05
 
 
-def target_hr(attack, X, seed=0):
-    model = MFRecommender(random_state=seed).fit(attack.fit_transform(X))
-    scores = model.user_factors_[: X.shape[0]] @ model.item_factors_.T
-    return target_hit_ratio_score(scores, attack.target_items_, seen=X)
-
-
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_attack_is_stronger_than_random_and_average(seed):
+def test_the_attack_is_stronger_than_random_and_average(seed, target_hr):
     X = make_ratings(random_state=seed)
     options = {"attack_size": 0.01, "random_state": seed}
     weak = [
@@ -194,7 +186,7 @@ def test_the_attack_is_stronger_than_random_and_average(seed):
     assert target_hr(PGAAttackTransformer(**options), X) > max(weak) + 0.15
 
 
-def test_nuke_takes_targets_out_of_lists():
+def test_nuke_takes_targets_out_of_lists(target_hr):
     """Targets that a clean model recommends widely; farther out than random profiles do."""
     X = make_ratings(random_state=0)
     clean = MFRecommender(random_state=0).fit(X)

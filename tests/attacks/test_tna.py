@@ -10,13 +10,12 @@ from scipy.stats import spearmanr
 
 from skrecsec import AverageAttackTransformer, MFRecommender, RandomAttackTransformer
 from skrecsec.attacks import _tna
-from skrecsec.attacks._fillers import rating_statistics
+from skrecsec.attacks._fillers import highest_fillers, rating_statistics
 from skrecsec.attacks._tna import (
     TNAAttackTransformer,
     _distinct,
     _draw_profile,
     _Gap,
-    _largest,
     _most_influential,
     _ProfileLoss,
     _Surrogate,
@@ -248,9 +247,9 @@ def budget_of(profile_size):
 
 def test_the_largest_ratings_are_the_fillers():
     ratings = np.array([0.3, 9.0, -0.1, 0.7, 1.2])
-    assert_array_equal(_largest(ratings, budget_of(3)), [4, 3])
-    assert_array_equal(_largest(ratings, budget_of(5)), [4, 3, 0, 2])
-    assert _largest(ratings, budget_of(1)).size == 0
+    assert_array_equal(highest_fillers(ratings[np.newaxis], budget_of(3))[0], [4, 3])
+    assert_array_equal(highest_fillers(ratings[np.newaxis], budget_of(5))[0], [4, 3, 0, 2])
+    assert highest_fillers(ratings[np.newaxis], budget_of(1))[0].size == 0
     assert ratings[1] == 9
 
 
@@ -443,15 +442,9 @@ def test_bad_parameters(parameters, message, ratings):
 # --- strength -------------------------------------------------------------------------------------
 
 
-def target_hr(attack, X, seed=0):
-    model = MFRecommender(random_state=seed).fit(attack.fit_transform(X))
-    scores = model.user_factors_[: X.shape[0]] @ model.item_factors_.T
-    return target_hit_ratio_score(scores, attack.target_items_, seen=X)
-
-
 @pytest.mark.parametrize("kind", ["unpopular", "random"])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_attack_is_stronger_than_random_and_average(seed, kind):
+def test_the_attack_is_stronger_than_random_and_average(seed, kind, target_hr):
     X = make_ratings(random_state=seed)
     options = {"target_items": kind, "random_state": seed}
     strength = target_hr(TNAAttackTransformer(**options), X)
@@ -459,7 +452,7 @@ def test_the_attack_is_stronger_than_random_and_average(seed, kind):
     assert strength > target_hr(AverageAttackTransformer(**options), X) + 0.1
 
 
-def test_influential_users_are_worth_more_than_others(monkeypatch):
+def test_influential_users_are_worth_more_than_others(monkeypatch, target_hr):
     """On average; where the subset is large, random users are as good."""
 
     def strength(select):
@@ -477,7 +470,7 @@ def test_influential_users_are_worth_more_than_others(monkeypatch):
     assert chosen > 0.02 + strength(lambda influence, size: _most_influential(-influence, size))
 
 
-def test_nuke_takes_targets_out_of_lists():
+def test_nuke_takes_targets_out_of_lists(target_hr):
     """Targets that a clean model recommends widely."""
     X = make_ratings(random_state=0)
     clean = MFRecommender(random_state=0).fit(X)
