@@ -44,6 +44,11 @@ class AUSHAttackTransformer(BaseAttackTransformer):
     shilling_weight : float, default=2.0
         Weight of the shilling loss against the adversarial loss.
 
+    shilling_items : {"targets", "selected"}, default="targets"
+        Which ratings of the generator the shilling loss acts on: those of the targets, driven to
+        the rating that the budget fixes for them, or those of the selected items, driven to the
+        highest level. See the notes.
+
     n_hidden : int, default=64
         Number of units of a hidden layer: the generator has one such layer, the discriminator two.
 
@@ -129,13 +134,21 @@ class AUSHAttackTransformer(BaseAttackTransformer):
     With F the sampled fillers of a template u, S the selected items that it has rated,
     :math:`r_{uj}` its ratings divided by the highest level and :math:`g_{uj}` those of the
     generator, which lie between the lowest and the highest level, the generator minimises the mean
-    over templates and selected items of
+    over templates, selected items and items of the shilling loss of
 
-    .. math:: -\log D(r_{uF}, g_{uS}) + w_r (g_{uj} - r_{uj})^2 + w_s (1 - g_{uj})^2
+    .. math:: -\log D(r_{uF}, g_{uS}) + w_r (g_{uj} - r_{uj})^2 + w_s (a_t - g_{ut})^2
 
     The second term, the reconstruction loss, is there for the selected items that the template has
-    rated, the third, the shilling loss, for all of them. The discriminator D is trained to tell
-    :math:`(r_{uF}, r_{uS})` from :math:`(r_{uF}, g_{uS})`. In each epoch fillers are sampled anew.
+    rated; the third, the shilling loss, for the items t of `shilling_items`, where :math:`a_t` is
+    the rating aimed at. The discriminator D is trained to tell :math:`(r_{uF}, r_{uS})` from
+    :math:`(r_{uF}, g_{uS})`. In each epoch fillers are sampled anew.
+
+    The budget fixes the ratings of targets, so that those of the generator are not used: a shilling
+    loss on them acts on the hidden layer that they share with the selected items, and is soon
+    fulfilled. One on the selected items rates these high whatever the goal, since high ratings tie
+    the fake users to the genuine ones who like these items. In trials on MovieLens-100K and
+    FilmTrust the two were equally strong, and as strong as templates without selected items and
+    networks: what promotes the targets is that fake profiles resemble genuine ones.
 
     Three things differ from the original. It takes the selected items from the attacker, who has
     certain users in mind; here they are the items with most known ratings (of equal ones those with
@@ -143,12 +156,6 @@ class AUSHAttackTransformer(BaseAttackTransformer):
     discriminator all selected items: what the template has not rated then gives the fake profile
     away, whatever its rating. The weights of the losses are parameters, as the original's depend on
     the rating scale.
-
-    The targets take no part in training: the budget fixes their rating. The shilling loss is one on
-    the selected items, as in the code that the authors published: high ratings tie the fake users
-    to the genuine ones who like these items. It therefore keeps its sign in a nuke attack, where it
-    is the rating of the targets that is turned. In trials on MovieLens-100K and FilmTrust, nuke
-    attacks with the sign turned were weaker.
 
     The attacker needs to know some profiles and the rating levels; nothing about the victim. An
     epoch takes O(n_template_ratings log n_template_ratings + n_templates n_items n_hidden) time;
@@ -177,6 +184,7 @@ class AUSHAttackTransformer(BaseAttackTransformer):
         "filler_sampling": [StrOptions({"popularity", "random", "rating", "similarity"})],
         "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
         "shilling_weight": [Interval(Real, 0, None, closed="left")],
+        "shilling_items": [StrOptions({"targets", "selected"})],
         "n_hidden": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -190,6 +198,7 @@ class AUSHAttackTransformer(BaseAttackTransformer):
         filler_sampling="popularity",
         reconstruction_weight=10.0,
         shilling_weight=2.0,
+        shilling_items="targets",
         n_hidden=64,
         max_iter=50,
         learning_rate=0.001,
@@ -215,6 +224,7 @@ class AUSHAttackTransformer(BaseAttackTransformer):
         self.filler_sampling = filler_sampling
         self.reconstruction_weight = reconstruction_weight
         self.shilling_weight = shilling_weight
+        self.shilling_items = shilling_items
         self.n_hidden = n_hidden
         self.max_iter = max_iter
         self.learning_rate = learning_rate
@@ -245,10 +255,13 @@ class AUSHAttackTransformer(BaseAttackTransformer):
         """Train the networks and return the generator's ratings, (n_profiles, n_selected)."""
         import torch  # takes seconds, and other attacks do without
 
+        on_targets = self.shilling_items == "targets"
         with single_threaded(), torch.enable_grad():
             networks = AdversarialNetworks(
                 n_items=fillers.shape[1],
                 n_selected=templates.selected.shape[1],
+                n_shilled=budget.target_items.size if on_targets else 0,
+                shilling_aim=budget.target_rating if on_targets else budget.rating_levels[-1],
                 n_hidden=self.n_hidden,
                 rating_range=(budget.rating_levels[0], budget.rating_levels[-1]),
                 loss_weights=(self.reconstruction_weight, self.shilling_weight),
@@ -423,22 +436,37 @@ class AdversarialNetworks:
     """The generator, which rates selected items, and the discriminator, which judges profiles.
 
     Fillers come in as CSR, ratings of selected items as arrays, 0 where there is none, all on the
-    scale of the data; the networks see them divided by the highest level.
+    scale of the data; the networks see them divided by the highest level. The shilling loss drives
+    ratings to `shilling_aim`: those of `n_shilled` items of its own, or of the selected ones for 0.
     """
 
     def __init__(
-        self, *, n_items, n_selected, n_hidden, rating_range, loss_weights, learning_rate, rng
+        self,
+        *,
+        n_items,
+        n_selected,
+        n_shilled,
+        shilling_aim,
+        n_hidden,
+        rating_range,
+        loss_weights,
+        learning_rate,
+        rng,
     ):
         self._lowest, self._highest = (float(level) for level in rating_range)
+        self._n_selected = n_selected
+        self._first_shilled = n_selected if n_shilled else 0
+        self._shilling_aim = float(shilling_aim) / self._highest
         self._loss_weights = loss_weights
-        self.generator = Perceptron([n_items, n_hidden, n_selected], learning_rate, rng)
+        sizes = [n_items, n_hidden, n_selected + n_shilled]
+        self.generator = Perceptron(sizes, learning_rate, rng)
         self.discriminator = Perceptron(
             [n_items + n_selected, n_hidden, n_hidden, 1], learning_rate, rng
         )
 
     def rate(self, fillers) -> np.ndarray:
         """Return the generator's ratings of the selected items, (n_profiles, n_selected)."""
-        ratings = self._generate(_tensor(fillers.toarray() / self._highest))
+        ratings, _ = self._generate(_tensor(fillers.toarray() / self._highest))
         return ratings.detach().numpy().astype(np.float64) * self._highest
 
     def step(self, fillers, selected):
@@ -446,17 +474,20 @@ class AdversarialNetworks:
         fillers = _tensor(fillers.toarray() / self._highest)
         genuine = _tensor(selected / self._highest)
         rated = (genuine > 0).to(genuine.dtype)
-        generated = self._generate(fillers)
+        generated, shilled = self._generate(fillers)
         on_genuine = self._judge(fillers, genuine)
         on_generated = self._judge(fillers, generated.detach() * rated)
         self.discriminator.step(discriminator_loss(on_genuine, on_generated))
         judgement = self._judge(fillers, generated * rated)
-        loss = generator_loss(judgement, generated, genuine, rated, *self._loss_weights)
+        shortfalls = self._shilling_aim - shilled
+        loss = generator_loss(judgement, generated, genuine, rated, shortfalls, *self._loss_weights)
         self.generator.step(loss)
 
     def _generate(self, fillers):
+        """Return the ratings of the selected items and those that the shilling loss acts on."""
         lowest = self._lowest / self._highest
-        return lowest + (1 - lowest) * self.generator(fillers).sigmoid()
+        ratings = lowest + (1 - lowest) * self.generator(fillers).sigmoid()
+        return ratings[:, : self._n_selected], ratings[:, self._first_shilled :]
 
     def _judge(self, fillers, selected):
         """Return the log-odds, to the discriminator, that profiles are genuine."""
@@ -471,19 +502,26 @@ def discriminator_loss(on_genuine, on_generated):
 
 
 def generator_loss(
-    judgement, generated, genuine, rated, reconstruction_weight: float, shilling_weight: float
+    judgement,
+    generated,
+    genuine,
+    rated,
+    shortfalls,
+    reconstruction_weight: float,
+    shilling_weight: float,
 ):
     """Return adversarial, reconstruction and shilling loss together.
 
     `judgement` is the discriminator's on the generated profiles, `rated` is 1 where a template has
-    rated a selected item; ratings are on the [0, 1] scale.
+    rated a selected item, `shortfalls` are what ratings lack of those aimed at; all ratings are on
+    the [0, 1] scale.
     """
     from torch.nn.functional import softplus
 
     adversarial = softplus(-judgement).mean()
     errors = (generated - genuine).square() * rated
     reconstruction = errors.sum() / rated.sum().clamp(min=1)
-    shilling = (1 - generated).square().mean()
+    shilling = shortfalls.square().mean()
     return adversarial + reconstruction_weight * reconstruction + shilling_weight * shilling
 
 

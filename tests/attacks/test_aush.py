@@ -183,16 +183,21 @@ def test_generator_loss_by_hand():
     adversarial = -np.mean(np.log([0.8, 0.5]))
     reconstruction = (0.3**2 + 0.1**2 + 0.1**2) / 3
     shilling = (0.5**2 + 0.4**2 + 0.3**2 + 0.1**2) / 4
-    loss = generator_loss(judgement, generated, genuine, rated, 7.0, 3.0)
+    shortfalls = 1 - generated
+    loss = generator_loss(judgement, generated, genuine, rated, shortfalls, 7.0, 3.0)
     assert_allclose(loss, adversarial + 7 * reconstruction + 3 * shilling, rtol=1e-6)
-    loss = generator_loss(judgement, generated, genuine, 0 * rated, 7.0, 3.0)
+    loss = generator_loss(judgement, generated, genuine, 0 * rated, shortfalls, 7.0, 3.0)
     assert_allclose(loss, adversarial + 3 * shilling, rtol=1e-6)
 
 
-def make_networks(n_items, n_selected, loss_weights, learning_rate=0.005):
+def make_networks(
+    n_items, n_selected, loss_weights, learning_rate=0.005, n_shilled=0, shilling_aim=5.0
+):
     return AdversarialNetworks(
         n_items=n_items,
         n_selected=n_selected,
+        n_shilled=n_shilled,
+        shilling_aim=shilling_aim,
         n_hidden=16,
         rating_range=(1.0, 5.0),
         loss_weights=loss_weights,
@@ -230,6 +235,40 @@ def test_the_shilling_loss_raises_selected_items():
     for _ in range(100):
         networks.step(fillers, selected)
     assert networks.rate(fillers).mean() > 4.4 > 3.1 > selected.mean()
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("aim", [1.0, 5.0])
+def test_the_shilling_loss_drives_targets_to_their_rating(aim):
+    """Targets are outputs of the generator of their own; the discriminator does not see them."""
+    fillers, selected = two_groups()
+    networks = make_networks(6, 2, (10.0, 1.0), learning_rate=0.01, n_shilled=3, shilling_aim=aim)
+    for _ in range(150):
+        networks.step(fillers, selected)
+    x = torch.tensor(fillers.toarray() / 5, dtype=torch.float32)
+    rates, shilled = (ratings.detach().numpy() * 5 for ratings in networks._generate(x))
+    assert rates.shape == (60, 2)
+    assert shilled.shape == (60, 3)
+    assert np.abs(shilled - aim).mean() < 0.4
+    assert np.abs(rates - selected).mean() < 0.6
+
+
+@pytest.mark.parametrize("goal", ["push", "nuke"])
+def test_the_shilling_loss_acts_on_targets(goal, options, ratings, monkeypatch):
+    made = []
+    init = AdversarialNetworks.__init__
+
+    def record(self, **arguments):
+        made.append(arguments)
+        init(self, **arguments)
+
+    monkeypatch.setattr(AdversarialNetworks, "__init__", record)
+    for shilling_items in ("targets", "selected"):
+        AUSHAttackTransformer(goal=goal, shilling_items=shilling_items, **options).fit(ratings)
+    assert [(m["n_shilled"], m["shilling_aim"]) for m in made] == [
+        (2, 5 if goal == "push" else 1),
+        (0, 5),
+    ]
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -372,6 +411,7 @@ def test_selected_items_of_profiles_follow_the_template():
 
 def test_shilling_and_reconstruction_weights_matter(options, ratings):
     options |= {"max_iter": 50, "attack_size": 30, "learning_rate": 0.01}
+    options["shilling_items"] = "selected"
     high = AUSHAttackTransformer(shilling_weight=50, **options).fit(ratings)
     true = AUSHAttackTransformer(shilling_weight=0, **options).fit(ratings)
     assert_array_equal(high.selected_items_, true.selected_items_)
@@ -404,10 +444,12 @@ def test_unknown_users_are_not_looked_at(options, ratings):
         {"batch_size": 4},
         {"n_hidden": 3},
         {"reconstruction_weight": 100},
+        {"shilling_weight": 100},
+        {"shilling_items": "selected"},
     ],
 )
 def test_parameters_make_a_difference(parameter, options, ratings):
-    options |= {"attack_size": 40}
+    options |= {"attack_size": 40, "max_iter": 20, "learning_rate": 0.01}
     changed = AUSHAttackTransformer(**(options | parameter)).fit(ratings).poison_
     assert (changed != AUSHAttackTransformer(**options).fit(ratings).poison_).nnz > 0
 
@@ -486,6 +528,7 @@ def test_nuke_takes_targets_out_of_lists(target_hr):
         ({"filler_sampling": "recency"}, "'filler_sampling'"),
         ({"reconstruction_weight": -1}, "'reconstruction_weight'"),
         ({"shilling_weight": -1}, "'shilling_weight'"),
+        ({"shilling_items": "fillers"}, "'shilling_items'"),
         ({"n_hidden": 0}, "'n_hidden'"),
         ({"max_iter": 0}, "'max_iter'"),
         ({"learning_rate": 0}, "'learning_rate'"),
