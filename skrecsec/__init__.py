@@ -9,8 +9,11 @@ from skrecsec.attacks import (
     CoAttackTransformer,
     DLAttackTransformer,
     GCoAttackTransformer,
+    LoveHateAttackTransformer,
     PGAAttackTransformer,
     RandomAttackTransformer,
+    ReverseBandwagonAttackTransformer,
+    SegmentAttackTransformer,
     TNAAttackTransformer,
 )
 from skrecsec.recommenders import ATRecommender, MFRecommender, TCDRecommender
@@ -28,9 +31,12 @@ __all__ = [
     "CoAttackTransformer",
     "DLAttackTransformer",
     "GCoAttackTransformer",
+    "LoveHateAttackTransformer",
     "MFRecommender",
     "PGAAttackTransformer",
     "RandomAttackTransformer",
+    "ReverseBandwagonAttackTransformer",
+    "SegmentAttackTransformer",
     "TCDRecommender",
     "TNAAttackTransformer",
 ]

@@ -18,17 +18,7 @@ from functools import partial
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
-from skrecsec import (
-    ATRecommender,
-    AverageAttackTransformer,
-    BandwagonAttackTransformer,
-    CoAttackTransformer,
-    GCoAttackTransformer,
-    MFRecommender,
-    RandomAttackTransformer,
-    TCDRecommender,
-    datasets,
-)
+from skrecsec import ATRecommender, MFRecommender, TCDRecommender, attacks, datasets
 from skrecsec.metrics import robustness_improvement_score
 from skrecsec.metrics._ranking import held_out_ranks, hit_share, target_ranks
 from skrecsec.metrics._scorers import row_scores
@@ -37,11 +27,18 @@ from skrecsec.model_selection import leave_one_out_split
 K = 50
 
 ATTACKS = {
-    "average": AverageAttackTransformer,
-    "bandwagon": BandwagonAttackTransformer,
-    "coattack": CoAttackTransformer,
-    "gcoattack": GCoAttackTransformer,
-    "random": RandomAttackTransformer,
+    "aush": attacks.AUSHAttackTransformer,
+    "average": attacks.AverageAttackTransformer,
+    "bandwagon": attacks.BandwagonAttackTransformer,
+    "coattack": attacks.CoAttackTransformer,
+    "dl": attacks.DLAttackTransformer,
+    "gcoattack": attacks.GCoAttackTransformer,
+    "lovehate": attacks.LoveHateAttackTransformer,
+    "pga": attacks.PGAAttackTransformer,
+    "random": attacks.RandomAttackTransformer,
+    "reversebandwagon": attacks.ReverseBandwagonAttackTransformer,
+    "segment": attacks.SegmentAttackTransformer,
+    "tna": attacks.TNAAttackTransformer,
 }
 DEFENSES = {
     "tcd": TCDRecommender,
@@ -99,6 +96,7 @@ def _make_attack(arguments, seed):
         target_items=arguments.targets,
         attack_size=arguments.attack_size,
         knowledge=arguments.knowledge,
+        goal=arguments.goal,
         random_state=seed,
     )
 
@@ -258,7 +256,13 @@ def _parser():
         "--targets",
         type=_targets,
         default="unpopular",
-        help="items to promote: 'unpopular', 'random', or indices separated by commas",
+        help="items to attack: 'unpopular', 'random', or indices separated by commas",
+    )
+    add(
+        "--goal",
+        choices=["push", "nuke"],
+        default="push",
+        help="promote the targets or demote them",
     )
     add(
         "--attack-size",

@@ -2,6 +2,11 @@
 
 from skrecsec.attacks._aush import AUSHAttackTransformer
 from skrecsec.attacks._cotraining import CoAttackTransformer, GCoAttackTransformer
+from skrecsec.attacks._directed import (
+    LoveHateAttackTransformer,
+    ReverseBandwagonAttackTransformer,
+    SegmentAttackTransformer,
+)
 from skrecsec.attacks._dl import DLAttackTransformer
 from skrecsec.attacks._heuristic import (
     AverageAttackTransformer,
@@ -18,7 +23,10 @@ __all__ = [
     "CoAttackTransformer",
     "DLAttackTransformer",
     "GCoAttackTransformer",
+    "LoveHateAttackTransformer",
     "PGAAttackTransformer",
     "RandomAttackTransformer",
+    "ReverseBandwagonAttackTransformer",
+    "SegmentAttackTransformer",
     "TNAAttackTransformer",
 ]

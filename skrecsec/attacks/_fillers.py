@@ -106,6 +106,22 @@ def random_fillers(n_items: int, budget, rng) -> np.ndarray:
     return sample_items(candidates, budget.n_profiles, budget.n_fillers, rng)
 
 
+def profiles_with_selected_items(
+    selected, level: float, rate_others, n_items: int, budget, rng
+) -> sp.csr_array:
+    """Return profiles that all rate the selected items with a level, and random others.
+
+    `rate_others` returns the ratings of an (n_profiles, n_others) array of items.
+    """
+    candidates = np.setdiff1d(filler_candidates(n_items, budget), selected)
+    n_others = budget.n_fillers - selected.size
+    items = sample_items(candidates, budget.n_profiles, n_others, rng)
+    ratings = rate_others(items)
+    items = np.hstack([np.tile(selected, (budget.n_profiles, 1)), items])
+    levels = np.full((budget.n_profiles, selected.size), level)
+    return profiles_from_fillers(items, np.hstack([levels, ratings]), n_items)
+
+
 def average_profiles(known, budget, rng) -> sp.csr_array:
     """Return profiles of random fillers, each rated from the normal of its known ratings."""
     items = random_fillers(known.shape[1], budget, rng)

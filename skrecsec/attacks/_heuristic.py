@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from numbers import Real
 
-import numpy as np
-
 from skrecsec.attacks._fillers import (
     average_profiles,
     candidates_by_popularity,
     profiles_from_fillers,
+    profiles_with_selected_items,
     random_fillers,
     rating_statistics,
-    sample_items,
 )
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.utils._compat import Interval
@@ -267,7 +265,8 @@ class BandwagonAttackTransformer(BaseAttackTransformer):
     See Also
     --------
     RandomAttackTransformer : Random filler items only.
-    AverageAttackTransformer : Rates each filler around the mean of that item.
+    SegmentAttackTransformer : Rates the items highest that a group of users likes.
+    ReverseBandwagonAttackTransformer : Demotes targets in the company of disliked items.
 
     Notes
     -----
@@ -324,14 +323,13 @@ class BandwagonAttackTransformer(BaseAttackTransformer):
         self.popular_fraction = popular_fraction
 
     def _craft_profiles(self, known, budget, rng):
-        n_items = known.shape[1]
         statistics = rating_statistics(known)
-        candidates = candidates_by_popularity(statistics.item_counts, budget)
         n_popular = round(self.popular_fraction * budget.n_fillers)
-        popular, others = candidates[:n_popular], np.sort(candidates[n_popular:])
-        n_others = budget.n_fillers - n_popular
-        items = sample_items(others, budget.n_profiles, n_others, rng)
-        ratings = rng.normal(statistics.mean, statistics.std, items.shape)
-        items = np.hstack([np.tile(popular, (budget.n_profiles, 1)), items])
-        highest = np.full((budget.n_profiles, n_popular), budget.rating_levels[-1])
-        return profiles_from_fillers(items, np.hstack([highest, ratings]), n_items)
+        return profiles_with_selected_items(
+            candidates_by_popularity(statistics.item_counts, budget)[:n_popular],
+            budget.rating_levels[-1],
+            lambda items: rng.normal(statistics.mean, statistics.std, items.shape),
+            known.shape[1],
+            budget,
+            rng,
+        )

@@ -1,0 +1,116 @@
+"""The settings of the paper's experiments and the numbers that it prints."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from importlib import resources
+from typing import NamedTuple
+
+from skrecsec.attacks import (
+    AUSHAttackTransformer,
+    AverageAttackTransformer,
+    CoAttackTransformer,
+    DLAttackTransformer,
+    GCoAttackTransformer,
+    PGAAttackTransformer,
+    RandomAttackTransformer,
+    TNAAttackTransformer,
+)
+from skrecsec.datasets import fetch_filmtrust, fetch_movielens_1m, fetch_movielens_100k
+from skrecsec.recommenders import ATRecommender, MFRecommender, TCDRecommender
+
+
+class PaperDataset(NamedTuple):
+    """One of the paper's datasets and what its experiments set for it."""
+
+    title: str  # as the paper's tables call it
+    fetch: Callable
+    targets: dict[str, list[int]]  # of the experiments that the authors published
+    pseudo_label_ratio: float
+    n_pretrain_iter: float | str  # of TCD
+
+
+DATASETS = {
+    "filmtrust": PaperDataset(
+        "FilmTrust",
+        fetch_filmtrust,
+        {
+            "random": [539, 117, 1600, 1326, 208],
+            "unpopular": [1576, 926, 942, 848, 107],
+        },
+        1.0,
+        1,
+    ),
+    "movielens-100k": PaperDataset(
+        "ML-100K",
+        fetch_movielens_100k,
+        {
+            "random": [1018, 946, 597, 575, 516],
+            "unpopular": [1485, 1320, 821, 1562, 1531],
+        },
+        1.0,
+        "auto",
+    ),
+    "movielens-1m": PaperDataset(
+        "ML-1M",
+        fetch_movielens_1m,
+        {
+            "random": [1032, 3033, 2797, 2060, 1366],
+            "unpopular": [3639, 3698, 3622, 3570, 3503],
+        },
+        0.2,
+        "auto",
+    ),
+}
+
+ATTACKS = {
+    "Average": AverageAttackTransformer,
+    "Random": RandomAttackTransformer,
+    "AUSH": AUSHAttackTransformer,
+    "PGA": PGAAttackTransformer,
+    "TNA": TNAAttackTransformer,
+    "DL": DLAttackTransformer,
+    "CoAttack": CoAttackTransformer,
+    "GCoAttack": GCoAttackTransformer,
+}
+KNOWLEDGE = (0.2, 0.4, 0.6, 0.8, 1.0)
+ATTACK_SIZES = (0.01, 0.02, 0.03, 0.04, 0.05)
+PSEUDO_LABEL_RATIOS = (0.05, 0.1, 0.2, 0.3, 0.5)
+
+
+def make_attack(name: str, dataset: str, *, knowledge: float = 0.4, attack_size: float = 0.03):
+    """Return an attack of the paper with the settings for a dataset."""
+    attack = ATTACKS[name](knowledge=knowledge, attack_size=attack_size)
+    if name == "GCoAttack":
+        attack.set_params(pseudo_label_ratio=DATASETS[dataset].pseudo_label_ratio)
+    return attack
+
+
+def make_recommenders(dataset: str, pseudo_label_ratio: float | None = None) -> dict:
+    """Return the victim and the paper's three defences, by name."""
+    setting = DATASETS[dataset]
+    if pseudo_label_ratio is None:
+        pseudo_label_ratio = setting.pseudo_label_ratio
+    return {
+        "MF": MFRecommender(),
+        "AT": ATRecommender(),
+        "RAT": ATRecommender(perturbation="random"),
+        "TCD": TCDRecommender(
+            n_pretrain_iter=setting.n_pretrain_iter, pseudo_label_ratio=pseudo_label_ratio
+        ),
+    }
+
+
+def printed_numbers(table: str) -> list[dict]:
+    """Return the cells of the paper's table 3, 4 or 5, with its hit ratios as floats."""
+    file = resources.files("skrecsec.experiments") / "printed" / f"{table}.csv"
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    return [
+        {
+            key: float(value) if key in ("origin", "knowledge", "hr50") else value
+            for key, value in row.items()
+        }
+        for row in rows
+    ]
