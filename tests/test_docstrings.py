@@ -22,6 +22,7 @@ USER_MODULES = [
     "skrecsec.base",
     "skrecsec.datasets",
     "skrecsec.experiments",
+    "skrecsec.inspection",
     "skrecsec.metrics",
     "skrecsec.model_selection",
     "skrecsec.recommenders",

@@ -1,0 +1,13 @@
+"""Displays: plots of attacks and defences, in scikit-learn's manner."""
+
+from skrecsec.inspection._attack_curve import AttackCurveDisplay
+from skrecsec.inspection._rank_shift import RankShiftDisplay
+from skrecsec.inspection._robustness import RobustnessDisplay
+from skrecsec.inspection._training_history import TrainingHistoryDisplay
+
+__all__ = [
+    "AttackCurveDisplay",
+    "RankShiftDisplay",
+    "RobustnessDisplay",
+    "TrainingHistoryDisplay",
+]

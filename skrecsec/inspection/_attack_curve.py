@@ -1,0 +1,181 @@
+"""Curves over a setting, such as the strength of attacks over their knowledge or size."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skrecsec.experiments._results import METRICS
+from skrecsec.inspection._style import axes_for, finish, style_of
+
+
+class AttackCurveDisplay:
+    """A metric over a setting of attacks or defences, with confidence bands.
+
+    Parameters
+    ----------
+    curves : dict of dict
+        By name, a curve: `x`, `mean`, `low` and `high`, arrays of shape (n_points,). `low` and
+        `high` are the limits of the confidence band, NaN where there is none.
+
+    xlabel : str
+        What varies, with its unit.
+
+    ylabel : str
+        What is measured.
+
+    Attributes
+    ----------
+    curves : dict of dict
+        As given.
+
+    ax_ : matplotlib Axes
+        Axes with the plot.
+
+    figure_ : matplotlib Figure
+        Figure with the axes.
+
+    lines_ : dict of matplotlib Line2D
+        By name, the curves of the means.
+
+    bands_ : dict of matplotlib Collection
+        By name, the bands, where there are any.
+
+    See Also
+    --------
+    skrecsec.experiments.robustness_study : Measures what is shown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrecsec.inspection import AttackCurveDisplay
+    >>> curve = {
+    ...     "x": np.array([0.01, 0.03]),
+    ...     "mean": np.array([0.3, 0.7]),
+    ...     "low": np.array([0.2, 0.6]),
+    ...     "high": np.array([0.4, 0.8]),
+    ... }
+    >>> display = AttackCurveDisplay(
+    ...     {"CoAttack": curve}, xlabel="Attack size", ylabel="Target HR@50"
+    ... )
+    >>> display.plot()  # doctest: +SKIP
+    """
+
+    def __init__(self, curves, *, xlabel, ylabel):
+        self.curves = curves
+        self.xlabel = xlabel
+        self.ylabel = ylabel
+
+    @classmethod
+    def from_study(
+        cls,
+        study,
+        curves,
+        *,
+        metric="target_hr",
+        recommender=None,
+        xlabel="Setting",
+        ax=None,
+        **plot_options,
+    ):
+        """Plot curves through the means of a study.
+
+        Parameters
+        ----------
+        study : RobustnessStudy
+            What :func:`~skrecsec.experiments.robustness_study` returned, for attacks or
+            recommenders that differ in the setting.
+
+        curves : dict of dict
+            By name, a curve: for each x the name of the attack in the study, or a pair of the names
+            of an attack and a recommender.
+
+        metric : str, default="target_hr"
+            The key of a figure in the records of the study.
+
+        recommender : str, default=None
+            Name of the recommender where curves name attacks only; None takes the baseline.
+
+        xlabel : str, default="Setting"
+            What varies, with its unit.
+
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None makes a new figure.
+
+        **plot_options : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : AttackCurveDisplay
+            With 95% confidence intervals of the means as bands.
+
+        Raises
+        ------
+        ValueError
+            If the study has no such metric, attack or recommender.
+        """
+        if recommender is None:
+            recommender = study.baseline
+        rows = {(row["attack"], row["recommender"]): row for row in study.summary(metric)}
+        found = {}
+        for name, points in curves.items():
+            keys = [(p, recommender) if isinstance(p, str) else tuple(p) for p in points.values()]
+            missing = [key for key in keys if key not in rows]
+            if missing:
+                raise ValueError(
+                    f"curves[{name!r}] names the attack {missing[0][0]!r} and the recommender "
+                    f"{missing[0][1]!r}, which the study does not have together."
+                )
+            found[name] = {"x": np.array(list(points), dtype=float)} | {
+                field: np.array([rows[key][column] for key in keys])
+                for field, column in (("mean", "mean"), ("low", "ci_low"), ("high", "ci_high"))
+            }
+        ylabel = metric_label(metric, study.k)
+        return cls(found, xlabel=xlabel, ylabel=ylabel).plot(ax=ax, **plot_options)
+
+    def plot(self, ax=None, *, title: str | None = None):
+        """Plot the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None makes a new figure.
+
+        title : str, default=None
+            Title of the axes.
+
+        Returns
+        -------
+        display : AttackCurveDisplay
+            Itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        ax = axes_for(ax)
+        self.lines_, self.bands_ = {}, {}
+        for number, (name, curve) in enumerate(self.curves.items()):
+            style = style_of(number)
+            (self.lines_[name],) = ax.plot(
+                curve["x"], curve["mean"], label=name, markersize=5, **style._asdict()
+            )
+            if np.isfinite(curve["low"]).any():
+                self.bands_[name] = ax.fill_between(
+                    curve["x"], curve["low"], curve["high"],
+                    color=style.color, alpha=0.15, linewidth=0,
+                )  # fmt: skip
+        finish(ax, title=title, xlabel=self.xlabel, ylabel=self.ylabel)
+        xs = np.unique(np.concatenate([curve["x"] for curve in self.curves.values()]))
+        if xs.size <= 8:
+            ax.set_xticks(xs, [f"{x:g}" for x in xs])
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def metric_label(metric: str, k: int) -> str:
+    """Return what axes call a metric of a study."""
+    label = METRICS[metric][0].format(k=k)
+    return label[0].upper() + label[1:]

@@ -1,0 +1,258 @@
+"""The distribution of rank shifts of the targets."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skrecsec.inspection._style import axes_for, finish, style_of
+from skrecsec.metrics import rank_shift
+
+
+class RankShiftDisplay:
+    """Distributions of the places by which an attack moves its targets up.
+
+    An attack that works moves its distribution to the right of 0, a defence that works brings it
+    back. Make one with `from_study`, `from_predictions` or `from_estimator`.
+
+    Parameters
+    ----------
+    distributions : dict of tuple of ndarray
+        By name, the distinct rank shifts, sorted, and how often each occurred.
+
+    Attributes
+    ----------
+    distributions : dict of tuple of ndarray
+        As given.
+
+    ax_ : matplotlib Axes
+        Axes with the plot.
+
+    figure_ : matplotlib Figure
+        Figure with the axes.
+
+    artists_ : dict of matplotlib Artist
+        By name, the outline of the histogram.
+
+    See Also
+    --------
+    skrecsec.metrics.rank_shift : The rank shift of each target for each user.
+
+    Notes
+    -----
+    Shifts are of users who have not rated the target; for them the rank before is at most the
+    number of items that they have not rated. Histograms show the share of pairs of users and
+    targets, in bins shared by all distributions.
+
+    References
+    ----------
+    .. [1] Q. Wang, C. Wu, D. Lian, E. Chen, "Securing Recommender System via Cooperative
+       Training", World Wide Web 26, 2023, figures 4 and 7. :doi:`10.1007/s11280-023-01214-7`
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrecsec.inspection import RankShiftDisplay
+    >>> display = RankShiftDisplay({"MF": (np.array([-3, 0, 40]), np.array([1, 5, 2]))})
+    >>> display.plot()  # doctest: +SKIP
+    """
+
+    def __init__(self, distributions):
+        self.distributions = distributions
+
+    @classmethod
+    def from_study(cls, study, attacks=None, recommenders=None, *, ax=None, **plot_options):
+        """Plot rank shifts that a study found.
+
+        Parameters
+        ----------
+        study : RobustnessStudy
+            What :func:`~skrecsec.experiments.robustness_study` returned.
+
+        attacks : str or list of str, default=None
+            Names of attacks; None takes all.
+
+        recommenders : str or list of str, default=None
+            Names of recommenders; None takes all.
+
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None makes a new figure.
+
+        **plot_options : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : RankShiftDisplay
+            With a distribution for each attack and recommender, named after what varies.
+
+        Raises
+        ------
+        ValueError
+            If there is no such attack or recommender.
+        """
+        attacks = _as_list(attacks, study.attacks[1:])
+        recommenders = _as_list(recommenders, study.recommenders)
+        distributions = {}
+        for attack in attacks:
+            for recommender in recommenders:
+                name = f"{recommender}, {attack}"
+                if len(attacks) == 1:
+                    name = recommender
+                elif len(recommenders) == 1:
+                    name = attack
+                distributions[name] = study.rank_shifts(attack, recommender)
+        return cls(distributions).plot(ax=ax, **plot_options)
+
+    @classmethod
+    def from_predictions(
+        cls, before, after, target_items, *, seen=None, name=None, ax=None, **plot_options
+    ):
+        """Plot the rank shifts between two arrays of predicted ratings.
+
+        Parameters
+        ----------
+        before, after : array-like of shape (n_users, n_items)
+            Predicted ratings of genuine users without and with the attack.
+
+        target_items : array-like of int of shape (n_targets,)
+            The attacked items.
+
+        seen : sparse matrix of shape (n_users, n_items), default=None
+            Items that users have rated, which are left out of the ranking.
+
+        name : str, default=None
+            What the legend calls it; None makes no legend.
+
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None makes a new figure.
+
+        **plot_options : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : RankShiftDisplay
+            With one distribution.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not match or an index is out of range.
+        """
+        shifts = rank_shift(before, after, target_items, seen=seen)
+        shifts = np.asarray(shifts, dtype=float).ravel()
+        distribution = np.unique(shifts[~np.isnan(shifts)], return_counts=True)
+        return cls({"" if name is None else name: distribution}).plot(ax=ax, **plot_options)
+
+    @classmethod
+    def from_estimator(
+        cls, clean, attacked, X, target_items, *, name=None, ax=None, **plot_options
+    ):
+        """Plot the rank shifts between two fitted recommenders.
+
+        Parameters
+        ----------
+        clean, attacked : recommender
+            Fitted without and with the attack; recommenders, or pipelines that end with one.
+
+        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
+            Profiles of genuine users.
+
+        target_items : array-like of int of shape (n_targets,)
+            The attacked items.
+
+        name : str, default=None
+            What the legend calls it; None takes the class of the recommender.
+
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None makes a new figure.
+
+        **plot_options : dict
+            Passed to `plot`.
+
+        Returns
+        -------
+        display : RankShiftDisplay
+            With one distribution.
+
+        Raises
+        ------
+        ValueError
+            If `X` is invalid or an index is out of range.
+
+        Notes
+        -----
+        Both predict all of `X` at once, O(n_users n_items) memory.
+        """
+        if name is None:
+            last = attacked[-1] if hasattr(attacked, "steps") else attacked
+            name = type(last).__name__
+        return cls.from_predictions(
+            clean.predict(X), attacked.predict(X), target_items,
+            seen=X, name=name, ax=ax, **plot_options,
+        )  # fmt: skip
+
+    def plot(self, ax=None, *, bins: int = 60, title: str | None = None):
+        """Plot the distributions.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to plot on; None makes a new figure.
+
+        bins : int, default=60
+            Number of bins of the histograms, all of the same width.
+
+        title : str, default=None
+            Title of the axes.
+
+        Returns
+        -------
+        display : RankShiftDisplay
+            Itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        ax = axes_for(ax)
+        edges = _edges([shifts for shifts, _ in self.distributions.values()], bins)
+        self.artists_ = {}
+        for number, (name, (shifts, counts)) in enumerate(self.distributions.items()):
+            style = style_of(number)
+            heights, _ = np.histogram(shifts, edges, weights=counts / max(1, counts.sum()))
+            ax.stairs(heights, edges, fill=True, color=style.color, alpha=0.2)
+            mean = np.average(shifts, weights=counts) if counts.sum() else np.nan
+            self.artists_[name] = ax.stairs(
+                heights, edges, color=style.color, linestyle=style.linestyle, linewidth=1.8,
+                label=f"{name} (mean {mean:+.0f})" if name else None,
+            )  # fmt: skip
+        ax.axvline(0, color="black", linewidth=0.8)
+        finish(
+            ax,
+            title=title,
+            xlabel="Rank shift of targets (places; right of 0: promoted)",
+            ylabel="Share of users and targets",
+            xlim=(edges[0], edges[-1]),
+        )
+        ax.set_ylim(bottom=0)
+        if any(self.distributions):
+            ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _as_list(names, default):
+    if names is None:
+        return list(default)
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _edges(shifts, bins):
+    """Return the edges of bins from the lowest to the highest shift, one of them at 0."""
+    values = np.concatenate([*shifts, [0]])
+    width = max(1, np.ceil((values.max() - values.min() + 1) / bins))
+    first = np.floor(values.min() / width)
+    last = np.floor(values.max() / width) + 1
+    return np.arange(first, last + 1) * width

@@ -1,0 +1,54 @@
+"""What all displays have in common: where they are drawn, and in which colours."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# The palette of Okabe and Ito, which people with colour blindness can tell apart, without its
+# yellow, which fades on paper. Markers and dashes tell the curves apart in black and white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#7F7F7F")
+DASHES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+class Style(NamedTuple):
+    """How one of several curves is drawn."""
+
+    color: str
+    linestyle: str
+    marker: str
+
+
+def style_of(number: int) -> Style:
+    """Return the style of a curve by its number, from 0."""
+    # With a step of their own, dashes differ where colours come round again.
+    return Style(
+        COLORS[number % len(COLORS)],
+        DASHES[(number + number // len(COLORS)) % len(DASHES)],
+        MARKERS[number % len(MARKERS)],
+    )
+
+
+def axes_for(ax):
+    """Return the given axes, or those of a new figure.
+
+    Raises an ImportError that names the extra if matplotlib is not installed.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise ImportError(
+            "Displays need matplotlib, which comes with an extra: "
+            'python -m pip install "skrecsec[plots]".'
+        ) from None
+    if ax is not None:
+        return ax
+    _, ax = plt.subplots(layout="constrained")
+    return ax
+
+
+def finish(ax, **settings) -> None:
+    """Set titles and labels, and draw a faint grid behind the data."""
+    ax.set(**settings)
+    ax.grid(alpha=0.3)
+    ax.set_axisbelow(True)

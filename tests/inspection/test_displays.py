@@ -1,0 +1,297 @@
+"""Displays: what they show, against numbers computed by hand."""
+
+import builtins
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.pipeline import make_pipeline
+
+from skrecsec import (
+    AverageAttackTransformer,
+    MFRecommender,
+    RandomAttackTransformer,
+    TCDRecommender,
+)
+from skrecsec.datasets import make_ratings
+from skrecsec.experiments import robustness_study
+from skrecsec.inspection import (
+    AttackCurveDisplay,
+    RankShiftDisplay,
+    RobustnessDisplay,
+    TrainingHistoryDisplay,
+)
+from skrecsec.inspection._style import COLORS, style_of
+from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer, rank_shift
+from skrecsec.model_selection import leave_one_out_split
+
+
+@pytest.fixture(scope="module", autouse=True)
+def backend():
+    """Draw without a screen, and leave no figure open."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    before = mpl.get_backend()
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+    plt.switch_backend(before)
+
+
+@pytest.fixture(scope="module")
+def study():
+    return robustness_study(
+        make_ratings(120, 90, density=0.2, random_state=0),
+        attacks={
+            "Average, 5%": AverageAttackTransformer(attack_size=0.05),
+            "Average, 10%": AverageAttackTransformer(attack_size=0.1),
+            "Random": RandomAttackTransformer(),
+        },
+        recommenders={"MF": MFRecommender(8), "TCD": TCDRecommender(8, max_iter=8)},
+        n_repeats=3,
+        k=10,
+        random_state=0,
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """Return ratings, held-out items, and fitted pipelines by name."""
+    X, y = leave_one_out_split(make_ratings(120, 90, density=0.2, random_state=0), random_state=0)
+    attack = AverageAttackTransformer(attack_size=0.1, random_state=0)
+    models = {"MF": MFRecommender(8, random_state=0), "TCD": TCDRecommender(8, random_state=0)}
+    return X, y, {name: make_pipeline(attack, model).fit(X) for name, model in models.items()}
+
+
+def test_styles_differ():
+    styles = [style_of(number) for number in range(16)]
+    assert len(set(styles)) == 16
+    assert len({style.color for style in styles[:8]}) == len(COLORS) == 8
+
+
+# --- rank shifts ---
+
+
+def test_rank_shifts_of_a_study(study):
+    display = RankShiftDisplay.from_study(study, "Random")
+    assert list(display.distributions) == ["MF", "TCD"]
+    shifts, counts = study.rank_shifts("Random", "TCD")
+    heights, edges, _ = display.artists_["TCD"].get_data()
+    assert_allclose(heights.sum(), 1)
+    assert 0 in edges
+    assert_allclose(heights[edges[:-1] >= 0].sum(), counts[shifts >= 0].sum() / counts.sum())
+    mean = np.average(shifts, weights=counts)
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts[1] == f"TCD (mean {mean:+.0f})"
+    assert "place" in display.ax_.get_xlabel()
+    assert display.figure_ is display.ax_.figure
+
+
+@pytest.mark.parametrize(
+    ("attacks", "recommenders", "names"),
+    [
+        (None, "MF", ["Average, 5%", "Average, 10%", "Random"]),
+        (["Random"], ["TCD"], ["TCD"]),
+        (["Random", "Average, 5%"], ["MF", "TCD"], [
+            "MF, Random", "TCD, Random", "MF, Average, 5%", "TCD, Average, 5%",
+        ]),
+    ],
+)  # fmt: skip
+def test_distributions_are_named_after_what_varies(attacks, recommenders, names, study):
+    display = RankShiftDisplay.from_study(study, attacks, recommenders)
+    assert list(display.distributions) == names
+
+
+def test_rank_shifts_of_predictions_and_estimators(fitted):
+    X, _, models = fitted
+    clean = MFRecommender(8, random_state=0).fit(X)
+    targets = models["MF"][0].target_items_
+    shifts = rank_shift(clean.predict(X), models["MF"].predict(X), targets, seen=X)
+    expected = np.unique(shifts[~np.isnan(shifts)], return_counts=True)
+    for display, name in (
+        (RankShiftDisplay.from_estimator(clean, models["MF"], X, targets), "MFRecommender"),
+        (
+            RankShiftDisplay.from_predictions(
+                clean.predict(X), models["MF"].predict(X), targets, seen=X, name="other"
+            ),
+            "other",
+        ),
+    ):
+        for array, other in zip(display.distributions[name], expected, strict=True):
+            assert_array_equal(array, other)
+    nameless = RankShiftDisplay.from_predictions(clean.predict(X), clean.predict(X), targets)
+    assert nameless.ax_.get_legend() is None
+
+
+def test_displays_draw_on_given_axes(study):
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2)
+    display = RankShiftDisplay.from_study(study, "Random", ax=axes[1], title="shifts", bins=10)
+    assert display.ax_ is axes[1]
+    assert display.figure_ is figure
+    assert axes[1].get_title() == "shifts"
+    assert len(display.artists_["MF"].get_data().values) <= 11
+
+
+# --- curves ---
+
+
+def test_attack_curves_of_a_study(study):
+    curves = {"Average": {0.05: "Average, 5%", 0.1: ("Average, 10%", "TCD")}}
+    display = AttackCurveDisplay.from_study(study, curves, xlabel="Attack size")
+    rows = {(r["attack"], r["recommender"]): r for r in study.summary("target_hr")}
+    expected = [rows["Average, 5%", "MF"], rows["Average, 10%", "TCD"]]
+    line = display.lines_["Average"]
+    assert_array_equal(line.get_xdata(), [0.05, 0.1])
+    assert_allclose(line.get_ydata(), [row["mean"] for row in expected])
+    assert_allclose(display.curves["Average"]["low"], [row["ci_low"] for row in expected])
+    assert list(display.bands_) == ["Average"]
+    assert display.ax_.get_xlabel() == "Attack size"
+    assert display.ax_.get_ylabel() == "Target HR@10"
+    other = AttackCurveDisplay.from_study(
+        study, {"Random": {1: "Random"}}, metric="ri", recommender="TCD"
+    )
+    (row,) = [
+        r for r in study.summary("ri") if (r["attack"], r["recommender"]) == ("Random", "TCD")
+    ]
+    assert_allclose(other.lines_["Random"].get_ydata(), [row["mean"]])
+
+
+def test_without_intervals_there_is_no_band():
+    nan = np.full(2, np.nan)
+    curve = {"x": np.arange(2), "mean": np.arange(2), "low": nan, "high": nan}
+    assert AttackCurveDisplay({"one": curve}, xlabel="x", ylabel="y").plot().bands_ == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"curves": {"a": {1: "none"}}}, "'none'"),
+        ({"curves": {"a": {1: ("Random", "nobody")}}}, "'nobody'"),
+        ({"curves": {"a": {1: "Random"}}, "metric": "hr"}, "metric"),
+    ],
+)
+def test_attack_curves_refuse_what_the_study_lacks(arguments, message, study):
+    with pytest.raises(ValueError, match=message):
+        AttackCurveDisplay.from_study(study, **arguments)
+
+
+# --- robustness ---
+
+
+def test_robustness_of_a_study(study):
+    display = RobustnessDisplay.from_study(study, "Random")
+    rows = {
+        (r["metric"], r["recommender"]): r
+        for r in study.summary()
+        if r["attack"] == "Random" and r["metric"] in ("test_hr", "target_hr")
+    }
+    for name in ("MF", "TCD"):
+        point = display.points[name]
+        for metric in ("test_hr", "target_hr"):
+            row = rows[metric, name]
+            assert point[metric] == row["mean"]
+            assert point[f"{metric}_interval"] == (row["ci_low"], row["ci_high"])
+    assert "HR@10" in display.ax_.get_xlabel()
+    only = RobustnessDisplay.from_study(study, "clean", recommenders=["TCD"])
+    assert list(only.points) == ["TCD"]
+
+
+def test_robustness_of_estimators(fitted):
+    X, y, models = fitted
+    display = RobustnessDisplay.from_estimator(models, X, y, k=10)
+    for name, model in models.items():
+        assert display.points[name] == {
+            "test_hr": HitRatioScorer(k=10)(model, X, y),
+            "target_hr": TargetHitRatioScorer(k=10)(model, X, y),
+        }
+    targets = models["MF"][0].target_items_
+    alone = RobustnessDisplay.from_estimator(
+        {"MF": models["MF"][-1]}, X, y, target_items=targets, k=10
+    )
+    assert alone.points["MF"] == display.points["MF"]
+    with pytest.raises(ValueError, match="target_items"):
+        RobustnessDisplay.from_estimator({"MF": models["MF"][-1]}, X, y)
+
+
+def test_the_pareto_front_by_hand():
+    points = {
+        "worse": (0.3, 0.5),
+        "robust": (0.2, 0.0),
+        "twin": (0.2, 0.0),
+        "accurate": (0.4, 0.6),
+        "same targets, worse": (0.1, 0.0),
+        "middle": (0.3, 0.2),
+    }
+    points = {
+        name: dict(zip(("test_hr", "target_hr"), p, strict=True)) for name, p in points.items()
+    }
+    display = RobustnessDisplay(points).plot()
+    assert display.front_ == ["robust", "twin", "middle", "accurate"]
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["Pareto front", *points]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"attack": "none"}, "attack: 'none'"),
+        ({"attack": "Random", "recommenders": ["nobody"]}, "recommenders: 'nobody'"),
+    ],
+)
+def test_robustness_refuses_what_the_study_lacks(arguments, message, study):
+    with pytest.raises(ValueError, match=message):
+        RobustnessDisplay.from_study(study, **arguments)
+
+
+# --- histories ---
+
+
+def test_history_of_tcd_in_a_pipeline(fitted):
+    _, _, models = fitted
+    display = TrainingHistoryDisplay.from_estimator(models["TCD"])
+    recommender = models["TCD"][-1]
+    losses, kept = display.ax_.get_lines()
+    assert_array_equal(
+        losses.get_ydata(), [entry["validation_loss"] for entry in recommender.history_]
+    )
+    assert kept.get_xdata()[0] == recommender.best_iter_
+    (line,) = display.pseudo_ax_.get_lines()
+    n_cells = recommender.user_factors_all_.shape[1] * 90 * 3
+    expected = [entry["n_pseudo_labels"] / n_cells for entry in recommender.history_]
+    assert_allclose(line.get_ydata(), expected)
+    assert 0.3 < max(expected) < 1
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert labels == ["Validation loss", "Epoch kept", "Pseudo-ratings (share of all cells)"]
+
+
+def test_history_of_a_factorisation(fitted):
+    X, _, _ = fitted
+    display = TrainingHistoryDisplay.from_estimator(MFRecommender(8, random_state=0).fit(X))
+    assert display.pseudo_ax_ is None
+    raw = TrainingHistoryDisplay([{"epoch": 1, "validation_loss": 0.1, "n_pseudo_labels": 7}])
+    assert_array_equal(raw.plot().pseudo_ax_.get_lines()[0].get_ydata(), [7])
+    assert len(raw.ax_.get_lines()) == 1
+
+
+def test_history_refuses_what_has_none(fitted):
+    _, _, models = fitted
+    with pytest.raises(ValueError, match="no history_"):
+        TrainingHistoryDisplay.from_estimator(models["MF"][0])
+    with pytest.raises(ValueError, match="not fitted"):
+        TrainingHistoryDisplay.from_estimator(MFRecommender())
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    imported = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return imported(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(ImportError, match=r"skrecsec\[plots\]"):
+        RankShiftDisplay({"a": (np.arange(2), np.arange(2))}).plot()
