@@ -23,6 +23,7 @@ from skrecsec.metrics import robustness_improvement_score
 from skrecsec.metrics._ranking import held_out_ranks, hit_share, target_ranks
 from skrecsec.metrics._scorers import row_scores
 from skrecsec.model_selection import leave_one_out_split
+from skrecsec.utils._arguments import OneLineErrorParser, fraction, jobs, number, positive, seed
 
 K = 50
 
@@ -235,14 +236,8 @@ _FORMATS = {"table": _as_table, "json": _as_json, "csv": _as_csv}
 # --- arguments ------------------------------------------------------------------------------------
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        """Say what is wrong in one line, without the usage."""
-        self.exit(2, f"{self.prog}: error: {message}\n")
-
-
 def _parser():
-    parser = _Parser(
+    parser = OneLineErrorParser(
         prog="python -m skrecsec",
         description="Attack a recommender with fake profiles, defend it, and say what happened.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -272,41 +267,20 @@ def _parser():
     )
     add(
         "--knowledge",
-        type=_fraction,
+        type=fraction,
         default=0.4,
         help="fraction of the users whose profiles the attacker sees, in (0, 1]",
     )
-    add("--repeats", type=_positive, default=1, help="number of splits and attacks")
-    add("--n-jobs", type=_jobs, default=1, help="repeats to run side by side; -1: all cores")
-    add("--seed", type=_seed, default=0, help="seed of the first repeat, others follow")
+    add("--repeats", type=positive, default=1, help="number of splits and attacks")
+    add("--n-jobs", type=jobs, default=1, help="repeats to run side by side; -1: all cores")
+    add("--seed", type=seed, default=0, help="seed of the first repeat, others follow")
     add("--format", choices=_FORMATS, default="table", help="how the result is printed")
     return parser
 
 
-def _number(convert, is_valid, what):
-    """Return an argparse type: a number that is valid, or an error that says what is expected."""
-
-    def parse(text):
-        try:
-            value = convert(text)
-        except ValueError:
-            value = None
-        if value is None or not is_valid(value):
-            raise argparse.ArgumentTypeError(f"expected {what}, got {text!r}")
-        return value
-
-    return parse
-
-
-_fraction = _number(float, lambda value: 0 < value <= 1, "a fraction in (0, 1]")
-_positive = _number(int, lambda value: value >= 1, "a whole number of at least 1")
-_seed = _number(int, lambda value: 0 <= value < 2**31, "a whole number from 0 to 2147483647")
-_jobs = _number(int, lambda value: value != 0, "a whole number other than 0")
-
-
 _SIZES = "a fraction in (0, 1] or a whole number of at least 1"
-_size_as_count = _number(int, lambda value: value >= 1, _SIZES)
-_size_as_fraction = _number(float, lambda value: 0 < value <= 1, _SIZES)
+_size_as_count = number(int, lambda value: value >= 1, _SIZES)
+_size_as_fraction = number(float, lambda value: 0 < value <= 1, _SIZES)
 
 
 def _attack_size(text):

@@ -1,0 +1,121 @@
+"""Files: tables as CSV and Markdown, figures as PNG and SVG, and what they were made with."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+import skrecsec
+from skrecsec.experiments._tables import markdown_table
+
+_PACKAGES = ("scikit-learn", "numpy", "scipy", "numba", "torch", "joblib")
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file whole or not at all."""
+    if isinstance(content, str):
+        content = content.encode()
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def rows_as_csv(rows: list[dict]) -> str:
+    """Return rows as CSV; floats have six significant digits, NaN is empty.
+
+    Examples
+    --------
+    >>> from skrecsec.experiments._output import rows_as_csv
+    >>> print(rows_as_csv([{"attack": "DL", "mean": 1 / 3, "p": float("nan")}]))
+    attack,mean,p
+    DL,0.333333,
+    <BLANKLINE>
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({key: _as_text(value) for key, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def _as_text(value):
+    if isinstance(value, (float, np.floating)):
+        return "" if np.isnan(value) else f"{value:.6g}"
+    return value
+
+
+def table_as_markdown(name: str, rows: list[dict]) -> str:
+    """Return a table as the paper lays it out, cells "paper / ours"; stars are explained below."""
+    if name == "table2":
+        lines = [[row["statistic"], f"{row['paper']:g}", f"{row['ours']:.10g}"] for row in rows]
+        return markdown_table(["statistic", "paper", "ours"], lines) + "\n"
+    across, down = ("knowledge", "attack") if name == "table3" else ("attack", "method")
+    parts = []
+    for kind in dict.fromkeys(row["targets"] for row in rows):
+        chosen = [row for row in rows if row["targets"] == kind]
+        columns = list(dict.fromkeys(row[across] for row in chosen))
+        cells = {(row[down], row[across]): row for row in chosen}
+        heading = [f"{kind} targets" if kind else "references", *map(_as_heading, columns)]
+        lines = [
+            [str(line), *(_as_cell(cells.get((line, column))) for column in columns)]
+            for line in dict.fromkeys(row[down] for row in chosen)
+        ]
+        parts.append(markdown_table(heading, lines))
+    note = "Cells: paper / mean ± half of the 95% confidence interval; * p < 0.05."
+    return "\n\n".join([*parts, note]) + "\n"
+
+
+def _as_heading(column):
+    return f"{column:g}" if isinstance(column, float) else str(column or "-")
+
+
+def _as_cell(row):
+    if row is None:
+        return ""
+    cell = "- / " if np.isnan(row["paper"]) else f"{row['paper']:.4f} / "
+    cell += f"{row['mean']:.4f}"
+    if row["n"] > 1:
+        cell += f" ± {row['ci_high'] - row['mean']:.4f}"
+    return cell + ("*" if row["p"] < 0.05 else "")
+
+
+def draw_panels(title: str, panels) -> dict[str, bytes]:
+    """Return a figure with the panels side by side, as PNG and SVG by suffix."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4 * len(panels), 4.8), layout="constrained")
+    FigureCanvasAgg(figure)  # no window, whatever the backend in use
+    for panel, ax in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
+        panel.draw(ax)
+    figure.suptitle(title, fontweight="bold")
+    files = {}
+    # The same bytes each time: no date, and names of elements from a fixed salt.
+    with mpl.rc_context({"svg.hashsalt": "skrecsec"}):
+        for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=suffix[1:], dpi=150, metadata=metadata)
+            files[suffix] = buffer.getvalue()
+    return files
+
+
+def provenance(command: str, **settings) -> str:
+    """Return, as JSON, the command, the settings and the versions that results come from."""
+    versions = {"skrecsec": skrecsec.__version__, "python": platform.python_version()}
+    versions |= {name: version(name) for name in _PACKAGES}
+    return json.dumps({"command": command, **settings, "versions": versions}, indent=2) + "\n"

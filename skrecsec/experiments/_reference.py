@@ -1,0 +1,80 @@
+"""Recommenders that experiments compare with, and that defend nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import scipy.sparse as sp
+
+from skrecsec.base import BaseRecommender
+from skrecsec.utils.validation import check_ratings
+
+
+class PopularityRecommender(BaseRecommender):
+    """Recommends to everyone what most users have rated.
+
+    Examples
+    --------
+    >>> from skrecsec.experiments._reference import PopularityRecommender
+    >>> X = [[5, 0, 1], [3, 0, 0], [0, 2, 4]]
+    >>> PopularityRecommender().fit(X).predict(X)[0]
+    array([2., 1., 2.])
+    """
+
+    def fit(self, X, y=None):
+        """Count the ratings of each item."""
+        X = check_ratings(X, estimator=self)
+        self.counts_ = np.bincount(X.indices, minlength=X.shape[1])
+        return self
+
+    def _score_profiles(self, X):
+        return np.tile(self.counts_.astype(float), (X.shape[0], 1))
+
+
+class ImplicitRecommender(BaseRecommender):
+    """A model of the package `implicit`, which is trained to rank what was rated above the rest.
+
+    Its factors of the training profiles are used; profiles are not folded in.
+
+    Parameters
+    ----------
+    model : {"als", "bpr"}
+        Weighted least squares, or Bayesian personalised ranking.
+
+    random_state : int, RandomState instance or None, default=None
+        Determines the initial factors and the samples.
+    """
+
+    def __init__(self, model="als", random_state=None):
+        self.model = model
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        """Learn from which items were rated, not from how."""
+        from implicit.als import AlternatingLeastSquares
+        from implicit.bpr import BayesianPersonalizedRanking
+
+        X = check_ratings(X, estimator=self)
+        rated = sp.csr_matrix((np.ones(X.nnz, dtype=np.float32), X.indices, X.indptr), X.shape)
+        options = {"num_threads": 1, "random_state": self.random_state, "use_gpu": False}
+        if self.model == "als":
+            model = AlternatingLeastSquares(factors=64, regularization=0.05, alpha=5, **options)
+        else:
+            model = BayesianPersonalizedRanking(factors=64, iterations=100, **options)
+        model.fit(rated, show_progress=False)
+        self.user_factors_ = np.asarray(model.user_factors)
+        self.item_factors_ = np.asarray(model.item_factors)
+        return self
+
+    def _score_profiles(self, X):
+        raise NotImplementedError("Profiles are not folded in.")
+
+
+def reference_recommenders() -> dict[str, BaseRecommender]:
+    """Return the recommenders to compare with, by name; those of `implicit` if it is installed."""
+    recommenders = {"Popularity": PopularityRecommender()}
+    if importlib.util.find_spec("implicit") is not None:
+        recommenders["ALS"] = ImplicitRecommender("als")
+        recommenders["BPR"] = ImplicitRecommender("bpr")
+    return recommenders
