@@ -12,18 +12,19 @@ from pathlib import Path
 import numpy as np
 from bench_quality import PSEUDO_LABEL_RATIOS, TARGETS, published_split, score
 
-from skrecsec import (
-    AverageAttackTransformer,
-    CoAttackTransformer,
-    GCoAttackTransformer,
-    MFRecommender,
-    TCDRecommender,
-)
+from skrecsec import MFRecommender, TCDRecommender, attacks
 
 ATTACKS = {
-    "average": AverageAttackTransformer,
-    "co": CoAttackTransformer,
-    "gco": GCoAttackTransformer,
+    "random": attacks.RandomAttackTransformer,
+    "average": attacks.AverageAttackTransformer,
+    "bandwagon": attacks.BandwagonAttackTransformer,
+    "segment": attacks.SegmentAttackTransformer,
+    "aush": attacks.AUSHAttackTransformer,
+    "pga": attacks.PGAAttackTransformer,
+    "tna": attacks.TNAAttackTransformer,
+    "dl": attacks.DLAttackTransformer,
+    "co": attacks.CoAttackTransformer,
+    "gco": attacks.GCoAttackTransformer,
 }
 
 
@@ -54,6 +55,8 @@ def main():
                         attack_size=args.attack_size,
                         random_state=seed,
                     )
+                    if attack_name == "gco":
+                        attack.set_params(pseudo_label_ratio=ratio)
                     start = time.perf_counter()
                     poisoned = attack.fit_transform(X)
                     seconds.append(time.perf_counter() - start)
@@ -65,7 +68,7 @@ def main():
                             else TCDRecommender(pseudo_label_ratio=ratio, random_state=seed)
                         )
                         scores.append(score(model.fit(poisoned), X, y, targets))
-                line = f"{name} {kind:9} {attack_name:8} {np.mean(seconds):5.1f} s, "
+                line = f"{name} {kind:9} {attack_name:9} {np.mean(seconds):5.1f} s, "
                 line += f"{np.mean(n_distinct):.2f} distinct"
                 for victim, scores in rows.items():
                     test, target, folded_test, folded_target = np.mean(scores, axis=0)

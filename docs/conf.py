@@ -4,11 +4,15 @@ python -m sphinx -W --keep-going docs docs/_build/html
 """
 
 import re
+import sys
 from pathlib import Path
 
 import skrecsec
 
 DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+
+import results_tables  # noqa: E402
 
 project = "skrecsec"
 author = "The skrecsec developers"
@@ -25,7 +29,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["templates"]
-exclude_patterns = ["_build", "templates", "auto_examples/*.ipynb"]
+exclude_patterns = ["_build", "templates", "auto_examples/*.ipynb", "generated/results"]
 default_role = "literal"
 
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
@@ -43,6 +47,7 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "pydata_sphinx_theme"
+html_static_path = ["static"]
 html_title = "skrecsec"
 html_theme_options = {
     "navigation_with_keys": False,
@@ -51,7 +56,14 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-pages_without_siblings = ["index", "install", "quick_tour", "user_guide", "generated/changelog"]
+pages_without_siblings = [
+    "index",
+    "install",
+    "quick_tour",
+    "user_guide",
+    "reproduction",
+    "generated/changelog",
+]
 html_sidebars = {page: [] for page in pages_without_siblings}
 html_show_sourcelink = False
 
@@ -75,11 +87,18 @@ def skip_foreign_members(app, what, name, obj, skip, options):
     return skip if module.startswith("skrecsec") else True
 
 
+def write_if_changed(path, text):
+    """Write a file, unless it has that content: what has not changed is not built again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+
+
 def setup(app):
     """Connect the above, and write what is derived from other files before sources are read."""
     app.connect("autodoc-skip-member", skip_foreign_members)
+    app.add_css_file("skrecsec.css")
     generated = DOCS / "generated"
-    generated.mkdir(exist_ok=True)
-    path, text = generated / "changelog.rst", changelog_as_rst()
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+    write_if_changed(generated / "changelog.rst", changelog_as_rst())
+    for name, text in results_tables.files().items():
+        write_if_changed(generated / "results" / name, text)

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import argparse
 import csv
+import importlib.util
 import io
 import json
 import sys
 import time
 import warnings
 from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 from sklearn.utils.parallel import Parallel, delayed
 
 from skrecsec import ATRecommender, MFRecommender, TCDRecommender, attacks, datasets
+from skrecsec._report import report_page
 from skrecsec.metrics import robustness_improvement_score
 from skrecsec.metrics._ranking import held_out_ranks, hit_share, target_ranks
 from skrecsec.metrics._scorers import row_scores
 from skrecsec.model_selection import leave_one_out_split
 from skrecsec.utils._arguments import OneLineErrorParser, fraction, jobs, number, positive, seed
+from skrecsec.utils._files import write_atomically
 
 K = 50
 
@@ -62,6 +67,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = _parser()
     arguments = parser.parse_args(argv)
+    if arguments.report is not None:
+        _check_report(arguments.report, parser)
     try:
         X = DATASETS[arguments.dataset](arguments.seed)
     except OSError as error:  # the data cannot be had
@@ -75,14 +82,29 @@ def main(argv: list[str] | None = None) -> int:
         f"{arguments.dataset}: {X.shape[0]} users, {X.shape[1]} items, {X.nnz} ratings; "
         f"{arguments.attack} attack on {arguments.targets} targets"
     )
-    repeats = []
+    repeats, shifts = [], []
     work = (delayed(_repeat)(X, arguments, arguments.seed + r) for r in range(arguments.repeats))
-    for rows in Parallel(n_jobs=arguments.n_jobs, return_as="generator")(work):
+    for rows, moved in Parallel(n_jobs=arguments.n_jobs, return_as="generator")(work):
         repeats.append(rows)
+        shifts.append(moved)
         seconds = sum(row["seconds"] for row in rows.values())
         _report(f"repeat {len(repeats)} of {arguments.repeats} done, {seconds:.1f} s of training")
-    print(_FORMATS[arguments.format](_summarise(repeats), arguments))
+    records = _summarise(repeats)
+    print(_FORMATS[arguments.format](records, arguments))
+    if arguments.report is not None:
+        page = _as_page(records, shifts, arguments, sys.argv[1:] if argv is None else argv)
+        write_atomically(arguments.report, page)
     return 0
+
+
+def _check_report(path, parser):
+    """Refuse before anything is computed what could not be written at the end."""
+    if importlib.util.find_spec("matplotlib") is None:
+        parser.error('argument --report: needs matplotlib: python -m pip install "skrecsec[plots]"')
+    if not path.parent.is_dir():
+        parser.error(f"argument --report: the folder {str(path.parent)!r} does not exist")
+    if path.is_dir():
+        parser.error(f"argument --report: {str(path)!r} is a folder")
 
 
 def _report(message):
@@ -102,8 +124,12 @@ def _make_attack(arguments, seed):
     )
 
 
-def _repeat(X, arguments, seed) -> dict[str, dict[str, float]]:
-    """Split, attack and defend once; return a row of figures for each of the three models."""
+def _repeat(X, arguments, seed) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
+    """Split, attack and defend once.
+
+    Return a row of figures for each of the three models, and the rank shifts of all pairs of users
+    and targets for those that are attacked.
+    """
     _compile(arguments)
     X, y = leave_one_out_split(X, random_state=seed)
     attack = _make_attack(arguments, seed)
@@ -116,7 +142,7 @@ def _repeat(X, arguments, seed) -> dict[str, dict[str, float]]:
         "attacked": (MFRecommender(random_state=seed), poisoned),
         "defended": (defense, poisoned),
     }
-    rows, ranks = {}, {}
+    rows, ranks, shifts = {}, {}, {}
     for name, (model, training_ratings) in models.items():
         start = time.perf_counter()
         model.fit(training_ratings)
@@ -124,11 +150,12 @@ def _repeat(X, arguments, seed) -> dict[str, dict[str, float]]:
         # Genuine users only, what they rated masked, ranked among all other items.
         scores = row_scores(model, X)
         ranks[name] = target_ranks(attack.target_items_, X.shape, scores, X)
+        shifts[name] = _rank_shifts(ranks["clean"], ranks[name])
         _, test_ranks = held_out_ranks(y, X.shape, scores, X)
         rows[name] = {
             "test_hr": hit_share(test_ranks, K),
             "target_hr": hit_share(ranks[name], K),
-            "rank_shift": _mean_rank_shift(ranks["clean"], ranks[name]),
+            "rank_shift": float(shifts[name].mean()) if shifts[name].size else float("nan"),
             "ri": float("nan"),
             "seconds": seconds,
         }
@@ -137,7 +164,8 @@ def _repeat(X, arguments, seed) -> dict[str, dict[str, float]]:
         rows["defended"]["ri"] = float(
             robustness_improvement_score(*(rows[name]["target_hr"] for name in models))
         )
-    return rows
+    del shifts["clean"]
+    return rows, shifts
 
 
 def _compile(arguments):
@@ -147,10 +175,10 @@ def _compile(arguments):
         model.fit(X).recommend(X, 1)
 
 
-def _mean_rank_shift(before, after):
-    """Return how many places targets were promoted on average, by users who can be shown them."""
+def _rank_shifts(before, after):
+    """Return how many places targets were promoted, by users who can be shown them."""
     unrated = before >= 0
-    return float((before - after)[unrated].mean()) if unrated.any() else float("nan")
+    return (before - after)[unrated]
 
 
 def _summarise(repeats):
@@ -186,17 +214,27 @@ _PATTERNS = {
 }
 
 
-def _as_table(records, arguments):
+def _titles(arguments):
+    """Return what tables and plots call the three models."""
     attack = f"{arguments.attack.removesuffix('attack')} attack"
-    titles = {
+    return {
         "clean": "MF, clean",
         "attacked": f"MF, {attack}",
         "defended": f"{arguments.defense.upper()}, {attack}",
     }
-    lines = [list(_HEADINGS.values())]
-    for record in records:
-        cells = [_as_cell(record, column) for column in COLUMNS]
-        lines.append([titles[record["model"]], *cells])
+
+
+def _as_lines(records, arguments):
+    """Return the rows of the table, without its heading."""
+    titles = _titles(arguments)
+    return [
+        [titles[record["model"]], *(_as_cell(record, column) for column in COLUMNS)]
+        for record in records
+    ]
+
+
+def _as_table(records, arguments):
+    lines = [list(_HEADINGS.values()), *_as_lines(records, arguments)]
     widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]
     return "\n".join(
         "  ".join(
@@ -218,7 +256,7 @@ def _as_cell(record, column):
 
 
 def _as_json(records, arguments):
-    settings = {k: v for k, v in vars(arguments).items() if k not in ("format", "n_jobs")}
+    settings = {k: v for k, v in vars(arguments).items() if k not in ("format", "n_jobs", "report")}
     return json.dumps({"settings": settings, "k": K, "results": records}, indent=2)
 
 
@@ -228,6 +266,62 @@ def _as_csv(records, arguments):
     writer.writeheader()
     writer.writerows(records)
     return text.getvalue().rstrip("\n")
+
+
+def _as_page(records, shifts, arguments, argv):
+    from skrecsec.inspection import RankShiftDisplay, RobustnessDisplay
+
+    titles = _titles(arguments)
+    points = {titles[record["model"]]: _as_point(record) for record in records}
+    distributions = {
+        titles[name]: np.unique(
+            np.concatenate([moved[name] for moved in shifts]), return_counts=True
+        )
+        for name in shifts[0]
+    }
+    size = arguments.attack_size
+    share = f"{size:.3g} fake profiles" if size >= 1 else f"{100 * size:.3g}% fake profiles"
+    targets = arguments.targets
+    targets = targets if isinstance(targets, str) else " ".join(map(str, targets))
+    return report_page(
+        title=f"{arguments.defense.upper()} against the {titles['attacked'].split(', ')[1]}",
+        summary=f"Ratings: {arguments.dataset}. Targets: {targets}. {share}; the attacker sees "
+        f"{100 * arguments.knowledge:.3g}% of the users. Repeats: {arguments.repeats}.",
+        heading=list(_HEADINGS.values()),
+        lines=_as_lines(records, arguments),
+        explanations={
+            f"test HR@{K}": f"share of hidden ratings among {K} recommendations; higher is better",
+            f"target HR@{K}": f"how often a target is among {K} recommendations",
+            "mean rank shift": "places by which targets moved up, against the clean model",
+            "RI": "share of the damage that the defence undoes",
+        },
+        figures=[
+            (
+                "Accuracy and robustness",
+                "Hit ratios of hidden ratings and of targets, with one standard deviation over "
+                "the repeats.",
+                lambda ax: RobustnessDisplay(points, k=K).plot(ax),
+            ),
+            (
+                "Rank shifts",
+                "By how many places targets moved in the lists of users who had not rated them.",
+                lambda ax: RankShiftDisplay(distributions).plot(ax),
+            ),
+        ],
+        arguments=argv,
+        versions={name: version(name) for name in ("skrecsec", "scikit-learn", "numpy")},
+    )
+
+
+def _as_point(record):
+    """Return a point of a RobustnessDisplay, with one standard deviation to either side."""
+    point = {}
+    for metric in ("test_hr", "target_hr"):
+        mean, spread = record[metric], record[f"{metric}_std"]
+        point[metric] = mean
+        if spread is not None:
+            point[f"{metric}_interval"] = (mean - spread, mean + spread)
+    return point
 
 
 _FORMATS = {"table": _as_table, "json": _as_json, "csv": _as_csv}
@@ -274,6 +368,7 @@ def _parser():
     add("--repeats", type=positive, default=1, help="number of splits and attacks")
     add("--n-jobs", type=jobs, default=1, help="repeats to run side by side; -1: all cores")
     add("--seed", type=seed, default=0, help="seed of the first repeat, others follow")
+    add("--report", type=Path, help="also write an HTML page with the table and plots to this file")
     add("--format", choices=_FORMATS, default="table", help="how the result is printed")
     return parser
 

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.utils._compat import Interval, RealNotInt, StrOptions, _fit_context
+from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._items import check_target_items
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._ranking import (
@@ -28,7 +29,7 @@ __all__ = ["BaseAttackTransformer", "BaseRecommender", "Budget"]
 _UNPOPULAR_BELOW = 5
 
 
-class BaseRecommender(BaseEstimator, metaclass=ABCMeta):
+class BaseRecommender(DocumentationLinkMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of recommenders: `fit`, `predict`, `recommend` and `score`.
 
     A subclass implements `fit(X, y=None)` and `_score_profiles(X)`, which returns the predicted
@@ -205,7 +206,11 @@ class Budget(NamedTuple):
 
 
 class BaseAttackTransformer(
-    TransformerMixin, BaseEstimator, auto_wrap_output_keys=None, metaclass=ABCMeta
+    DocumentationLinkMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,
+    metaclass=ABCMeta,
 ):
     """Base class of attacks: it owns the threat model, a subclass crafts the profiles.
 

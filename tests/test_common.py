@@ -3,6 +3,8 @@
 import importlib
 import inspect
 import pkgutil
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,13 +15,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator, check_param_validation
 
 import skrecsec
+from skrecsec import AverageAttackTransformer, MFRecommender
 from skrecsec.base import BaseAttackTransformer, BaseRecommender
+from skrecsec.utils._documentation import DOCUMENTATION_URL
 from skrecsec.utils.estimator_checks import (
     attack_checks,
     expected_failed_checks,
     parametrize_with_checks,
     recommender_checks,
 )
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def public_estimators():
@@ -220,3 +226,20 @@ def test_broken_estimators_fail_the_checks_that_they_break(estimator, names):
         getattr(check, "func", check).__name__ for check in checks if not passes(check, estimator)
     }
     assert failed == names
+
+
+def test_diagrams_link_to_the_documentation():
+    pipeline = make_pipeline(AverageAttackTransformer(), MFRecommender())
+    page = pipeline._repr_html_()
+    for name in ("attacks.AverageAttackTransformer", "recommenders.MFRecommender"):
+        assert f'href="{DOCUMENTATION_URL}/generated/skrecsec.{name}.html"' in page
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    assert urls["Documentation"] == DOCUMENTATION_URL
+
+
+def test_estimators_of_others_do_not_link_to_our_documentation():
+    class Mine(AverageAttackTransformer):
+        pass
+
+    Mine.__module__ = "elsewhere"
+    assert DOCUMENTATION_URL not in Mine()._repr_html_()

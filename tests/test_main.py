@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -125,3 +126,60 @@ def test_as_a_module_on_real_data(data_home):
     assert defended["target_hr"] < 0.05
     assert defended["test_hr"] > 0.37
     assert np.isclose(defended["ri"], 1, atol=0.1)
+
+
+# --- the report ---
+
+
+def test_the_report_needs_nothing_else(capsys, tmp_path):
+    path = tmp_path / "report.html"
+    options = ["--repeats", "2", "--attack-size", "9", "--targets", "3,7"]
+    table = run(capsys, *options, "--report", str(path)).out
+    page = path.read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert page.count('src="data:image/png;base64,') == 2
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    for cell in re.split(r"  +", table.splitlines()[-1].strip()):
+        assert f"<td>{cell}</td>" in page
+    assert "9 fake profiles" in page
+    assert "Targets: 3 7." in page
+    assert f"python -m skrecsec --repeats 2 --attack-size 9 --targets 3,7 --report {path}" in page
+    settings = json.loads(run(capsys, "--format", "json").out)["settings"]
+    assert "report" not in settings
+
+
+def test_the_report_shows_what_the_table_has(capsys, tmp_path, monkeypatch):
+    pages = []
+    monkeypatch.setattr(cli, "report_page", lambda **parts: pages.append(parts) or "")
+    options = ["--format", "json", "--report", str(tmp_path / "report.html")]
+    clean, attacked, defended = json.loads(run(capsys, *options).out)["results"]
+    import matplotlib.figure
+
+    displays = []
+    for _, _, draw in pages[0]["figures"]:
+        displays.append(draw(matplotlib.figure.Figure().subplots()))
+    points = list(displays[0].points.values())
+    for point, record in zip(points, (clean, attacked, defended), strict=True):
+        assert (point["test_hr"], point["target_hr"]) == (record["test_hr"], record["target_hr"])
+    for (shifts, counts), record in zip(
+        displays[1].distributions.values(), (attacked, defended), strict=True
+    ):
+        assert np.average(shifts, weights=counts) == pytest.approx(record["rank_shift"])
+
+
+@pytest.mark.parametrize(
+    ("path", "message"), [("none/report.html", "does not exist"), ("", "is a folder")]
+)
+def test_a_report_that_cannot_be_written_is_refused_first(path, message, capsys, tmp_path):
+    with pytest.raises(SystemExit) as error:
+        cli.main(["--report", str(tmp_path / path)])
+    assert error.value.code == 2
+    text = capsys.readouterr().err
+    assert message in text
+    assert len(text.splitlines()) == 1
+
+
+def test_a_nuke_attack_demotes(capsys):
+    options = ["--targets", "random", "--attack", "lovehate", "--goal", "nuke", "--format", "json"]
+    _, attacked, _ = json.loads(run(capsys, *options).out)["results"]
+    assert attacked["rank_shift"] < 0

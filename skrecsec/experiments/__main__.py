@@ -18,10 +18,10 @@ from skrecsec.experiments._output import (
     provenance,
     rows_as_csv,
     table_as_markdown,
-    write_atomically,
 )
 from skrecsec.experiments._paper import ATTACKS, DATASETS
 from skrecsec.utils._arguments import OneLineErrorParser, jobs, positive, seed
+from skrecsec.utils._files import write_atomically
 
 
 def main(argv: list[str] | None = None) -> int:

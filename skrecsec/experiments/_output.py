@@ -5,11 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import platform
-import tempfile
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
@@ -17,21 +14,6 @@ import skrecsec
 from skrecsec.experiments._tables import markdown_table
 
 _PACKAGES = ("scikit-learn", "numpy", "scipy", "numba", "torch", "joblib")
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file whole or not at all."""
-    if isinstance(content, str):
-        content = content.encode()
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def rows_as_csv(rows: list[dict]) -> str:

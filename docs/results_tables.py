@@ -1,0 +1,146 @@
+"""The tables of the reproduction page, from the CSV files in docs/results."""
+
+import csv
+import json
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+DATASETS = {
+    "filmtrust": "FilmTrust",
+    "movielens-100k": "MovieLens-100K",
+    "movielens-1m": "MovieLens-1M",
+}
+KINDS = {"random": "random targets", "unpopular": "unpopular targets", "": "references"}
+OWN_ATTACKS = ("CoAttack", "GCoAttack")
+
+
+def read(table, dataset):
+    """Return the rows of a table for a dataset, none if it was not made."""
+    path = RESULTS / f"{table}_{dataset}.csv"
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as lines:
+        return [
+            {key: _number(value) for key, value in row.items()} for row in csv.DictReader(lines)
+        ]
+
+
+def _number(text):
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def is_ahead(table, row):
+    """Return whether our cell is at least as good as the paper's; None if it has none."""
+    if row["paper"] == "" or row.get("attack") == "clean":
+        return None
+    return row["mean"] <= row["paper"] if table == "table4" else row["mean"] >= row["paper"]
+
+
+def csv_table(title, heading, lines):
+    """Return a table in reStructuredText."""
+    rows = "\n".join("   " + ", ".join(f'"{cell}"' for cell in line) for line in lines)
+    header = ", ".join(f'"{cell}"' for cell in heading)
+    return f".. csv-table:: {title}\n   :header: {header}\n   :class: results\n\n{rows}\n"
+
+
+def cells(table):
+    """Return the cells of a table, paper against ours, dataset by dataset."""
+    across, down = ("knowledge" if table == "table3" else "method"), "attack"
+    parts = []
+    for dataset, title in DATASETS.items():
+        rows = read(table, dataset)
+        for kind, kind_title in KINDS.items():
+            chosen = [row for row in rows if row["targets"] == kind]
+            if chosen:
+                n = sorted({int(row["n"]) for row in chosen})
+                caption = f"{title}, {kind_title} ({n[-1]} repeats)"
+                parts.append(_cells(table, caption, chosen, across, down))
+    return "\n".join(parts)
+
+
+def _cells(table, caption, rows, across, down):
+    columns = list(dict.fromkeys(row[across] for row in rows))
+    found = {(row[down], row[across]): row for row in rows}
+    heading = ["", *map(_heading, columns)]
+    lines = [
+        [_heading(line), *(_cell(table, found.get((line, column))) for column in columns)]
+        for line in dict.fromkeys(row[down] for row in rows)
+    ]
+    return csv_table(caption, heading, lines)
+
+
+def _heading(value):
+    if isinstance(value, float):
+        return f"{value:g}"
+    return {"clean": "no attack", "": ""}.get(value, value)
+
+
+def _cell(table, row):
+    if row is None:
+        return ""
+    ours = f"{row['mean']:.3f}"
+    if row["n"] > 1:
+        ours += f" ± {row['ci_high'] - row['mean']:.3f}"
+    if is_ahead(table, row):
+        # Where whole rows are compared, of TCD and of the paper's own attacks, as elsewhere.
+        ours = f"**{ours}**"
+    paper = f"{row['paper']:.3f}" if row["paper"] != "" else "-"
+    return f"{paper} / {ours}"
+
+
+def scores():
+    """Return in how many cells we are ahead of the paper, by what is compared."""
+    lines = []
+    for attack in OWN_ATTACKS:
+        lines.append(
+            _score("table3", f"Table 3, {attack} is at least as strong", _is(attack=attack))
+        )
+    six = "Table 4, TCD lets targets in at most as often, the six other attacks"
+    lines.append(
+        _score("table4", six, lambda r: r["method"] == "TCD" and r["attack"] not in OWN_ATTACKS)
+    )
+    for attack in OWN_ATTACKS:
+        title = f"Table 4, TCD lets targets in at most as often, {attack}"
+        lines.append(_score("table4", title, _is(method="TCD", attack=attack)))
+    lines.append(
+        _score("table5", "Table 5, TCD finds held-out items at least as often", _is(method="TCD"))
+    )
+    return csv_table("", ["Comparison", *DATASETS.values(), "all"], lines)
+
+
+def _is(**values):
+    return lambda row: all(row[key] == value for key, value in values.items())
+
+
+def _score(table, title, is_meant):
+    counts = []
+    for dataset in DATASETS:
+        judged = [is_ahead(table, row) for row in read(table, dataset) if is_meant(row)]
+        judged = [ahead for ahead in judged if ahead is not None]
+        counts.append((sum(judged), len(judged)))
+    counts.append(tuple(map(sum, zip(*counts, strict=True))))
+    return [title, *(f"{ahead} of {n}" if n else "-" for ahead, n in counts)]
+
+
+def commands():
+    """Return the commands that made the results."""
+    found = {}
+    for path in sorted(RESULTS.glob("*.json")):
+        source = json.loads(path.read_text(encoding="utf-8"))
+        found.setdefault(source["command"], []).append(path.stem)
+    lines = ["   " + command for command in found]
+    return ".. code-block:: bash\n\n" + "\n".join(lines) + "\n"
+
+
+def files():
+    """Return what is to be included by the page, by file name."""
+    return {
+        "table3.rst": cells("table3"),
+        "table4.rst": cells("table4"),
+        "table5.rst": cells("table5"),
+        "scores.rst": scores(),
+        "commands.rst": commands(),
+    }
