@@ -24,8 +24,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
-    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # brings MathJax along, so that formulas need no network
     "numpydoc",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["templates"]
@@ -44,6 +45,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "reset_modules": (),  # no example changes global settings
     "show_signature": False,
+    "write_computation_times": False,  # a page that loads scripts from elsewhere
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -63,14 +65,26 @@ pages_without_siblings = [
     "user_guide",
     "reproduction",
     "generated/changelog",
+    "generated/contributing",
 ]
 html_sidebars = {page: [] for page in pages_without_siblings}
 html_show_sourcelink = False
 
 
-def changelog_as_rst():
-    """Return CHANGELOG.md, which keeps to headings, lists, code and links, as reStructuredText."""
-    text = (DOCS.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+def markdown_as_rst(name):
+    """Return a file that keeps to headings, lists, code and links as reStructuredText."""
+    text = (DOCS.parent / name).read_text(encoding="utf-8")
+    # Blocks of code between fences are indented, the text between them is translated.
+    parts = re.split(r"^```(\w+)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+    for number in range(0, len(parts), 3):
+        parts[number] = _prose_as_rst(parts[number])
+    for number in range(1, len(parts), 3):
+        parts[number] = f".. code-block:: {parts[number]}\n\n"
+        parts[number + 1] = re.sub(r"^(?=.)", "   ", parts[number + 1], flags=re.MULTILINE)
+    return "".join(parts)
+
+
+def _prose_as_rst(text):
     text = re.sub(r"`([^`]+)`", r"``\1``", text)
     text = re.sub(r"\[([^]]+)\]\(([^)]+)\)", r"`\1 <\2>`__", text)
 
@@ -99,6 +113,7 @@ def setup(app):
     app.connect("autodoc-skip-member", skip_foreign_members)
     app.add_css_file("skrecsec.css")
     generated = DOCS / "generated"
-    write_if_changed(generated / "changelog.rst", changelog_as_rst())
+    write_if_changed(generated / "changelog.rst", markdown_as_rst("CHANGELOG.md"))
+    write_if_changed(generated / "contributing.rst", markdown_as_rst("CONTRIBUTING.md"))
     for name, text in results_tables.files().items():
         write_if_changed(generated / "results" / name, text)
