@@ -8,6 +8,7 @@ from skrecsec.attacks._directed import (
     SegmentAttackTransformer,
 )
 from skrecsec.attacks._dl import DLAttackTransformer
+from skrecsec.attacks._files import load_poison, save_poison
 from skrecsec.attacks._heuristic import (
     AverageAttackTransformer,
     BandwagonAttackTransformer,
@@ -29,4 +30,6 @@ __all__ = [
     "ReverseBandwagonAttackTransformer",
     "SegmentAttackTransformer",
     "TNAAttackTransformer",
+    "load_poison",
+    "save_poison",
 ]
