@@ -178,4 +178,5 @@ class AttackCurveDisplay:
 def metric_label(metric: str, k: int) -> str:
     """Return what axes call a metric of a study."""
     label = METRICS[metric][0].format(k=k)
-    return label[0].upper() + label[1:]
+    unit = {"test_hr": " (share of users)", "target_hr": " (share of users and targets)"}
+    return label[0].upper() + label[1:] + unit.get(metric, "")

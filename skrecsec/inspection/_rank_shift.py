@@ -192,7 +192,7 @@ class RankShiftDisplay:
             seen=X, name=name, ax=ax, **plot_options,
         )  # fmt: skip
 
-    def plot(self, ax=None, *, bins: int = 60, title: str | None = None):
+    def plot(self, ax=None, *, bins=60, title: str | None = None):
         """Plot the distributions.
 
         Parameters
@@ -200,8 +200,9 @@ class RankShiftDisplay:
         ax : matplotlib Axes, default=None
             Axes to plot on; None makes a new figure.
 
-        bins : int, default=60
-            Number of bins of the histograms, all of the same width.
+        bins : int or array-like of shape (n_bins + 1,), default=60
+            Number of bins of the histograms, all of the same width, or their edges, which make the
+            heights of several plots comparable.
 
         title : str, default=None
             Title of the axes.
@@ -217,7 +218,9 @@ class RankShiftDisplay:
             If matplotlib is not installed.
         """
         ax = axes_for(ax)
-        edges = _edges([shifts for shifts, _ in self.distributions.values()], bins)
+        edges = bins
+        if np.ndim(bins) == 0:
+            edges = _edges([shifts for shifts, _ in self.distributions.values()], bins)
         self.artists_ = {}
         for number, (name, (shifts, counts)) in enumerate(self.distributions.items()):
             style = style_of(number)
@@ -234,9 +237,8 @@ class RankShiftDisplay:
             title=title,
             xlabel="Rank shift of targets (places; right of 0: promoted)",
             ylabel="Share of users and targets",
-            xlim=(edges[0], edges[-1]),
         )
-        ax.set_ylim(bottom=0)
+        ax.margins(x=0)
         if any(self.distributions):
             ax.legend()
         self.ax_, self.figure_ = ax, ax.figure

@@ -218,8 +218,8 @@ class RobustnessDisplay:
             xlabel=f"HR@{self.k} of targets (share of users and targets; left: robust)",
             ylabel=f"HR@{self.k} of held-out items (share of users)",
         )
-        ax.set_xlim(left=min(-0.02, ax.get_xlim()[0]))
-        ax.margins(y=0.15)
+        # Not set_xlim, which would end the scaling of axes that share theirs.
+        ax.margins(x=0.06, y=0.15)
         ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -135,6 +135,21 @@ def test_displays_draw_on_given_axes(study):
     assert len(display.artists_["MF"].get_data().values) <= 11
 
 
+def test_panels_of_rank_shifts_can_share_axes_and_bins(study):
+    import matplotlib.pyplot as plt
+
+    _, axes = plt.subplots(1, 2, sharex=True, sharey=True)
+    edges = np.arange(-100, 101, 20)
+    for ax, shift in zip(axes, (-95, 95), strict=True):
+        distribution = np.array([0, shift]), np.array([shift + 100, 5])
+        RankShiftDisplay({"one": distribution}).plot(ax, bins=edges)
+        assert_array_equal(ax.patches[0].get_data().edges, edges)
+    assert axes[0].get_xlim() == (-100, 100)
+    low, high = axes[0].get_ylim()
+    assert low == 0
+    assert high > 195 / 200
+
+
 # --- curves ---
 
 
@@ -149,7 +164,7 @@ def test_attack_curves_of_a_study(study):
     assert_allclose(display.curves["Average"]["low"], [row["ci_low"] for row in expected])
     assert list(display.bands_) == ["Average"]
     assert display.ax_.get_xlabel() == "Attack size"
-    assert display.ax_.get_ylabel() == "Target HR@10"
+    assert display.ax_.get_ylabel() == "Target HR@10 (share of users and targets)"
     other = AttackCurveDisplay.from_study(
         study, {"Random": {1: "Random"}}, metric="ri", recommender="TCD"
     )
@@ -232,6 +247,17 @@ def test_the_pareto_front_by_hand():
     assert display.front_ == ["robust", "twin", "middle", "accurate"]
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert labels == ["Pareto front", *points]
+
+
+def test_panels_that_share_axes_show_all_points():
+    import matplotlib.pyplot as plt
+
+    _, axes = plt.subplots(1, 2, sharex=True, sharey=True)
+    for ax, target_hr in zip(axes, (0.01, 0.9), strict=True):
+        RobustnessDisplay({"MF": {"test_hr": target_hr, "target_hr": target_hr}}).plot(ax)
+    for low, high in (axes[0].get_xlim(), axes[1].get_ylim()):
+        assert low < 0.01
+        assert high > 0.9
 
 
 @pytest.mark.parametrize(
