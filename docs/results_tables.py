@@ -179,6 +179,32 @@ def _score(table, title, is_meant):
     return [title, *(f"{ahead} of {n}" if n else NOTHING for ahead, n in counts)]
 
 
+FIGURES = {
+    "figure4": "Rank shifts of unpopular targets on MF, by attack (the paper's Figure 4).",
+    "figure5": "Strength of the attacks on MF by their size, random targets (Figure 5).",
+    "figure6": "Strength of the attacks on MF by their size, unpopular targets (Figure 6).",
+    "figure7": "Rank shifts of unpopular targets by the TNA attack, by defence (Figure 7).",
+    "figure8": "Robustness improvement of TCD by the attackers' knowledge (Figure 8).",
+    "figure9": "RI and target HR@50 of TCD by the share of the cells looked at for pseudo-labels, "
+    "unpopular targets (Figure 9).",
+}
+
+
+def figure(name):
+    """Return the images of a figure, one per dataset, that were made."""
+    parts = []
+    for dataset, title in DATASETS.items():
+        path = RESULTS / f"{name}_{dataset}.png"
+        if path.exists():
+            caption = FIGURES[name].replace("@", "\\@")
+            parts.append(
+                f".. figure:: /results/{path.name}\n   :alt: {title}. {FIGURES[name]}\n"
+                f"   :width: {'100%' if name in ('figure8', 'figure9') else '70%'}\n\n"
+                f"   {title}. {caption}\n"
+            )
+    return "\n".join(parts)
+
+
 def commands():
     """Return the commands that made the results."""
     found = {}
@@ -198,4 +224,5 @@ def files():
         "table5.rst": cells("table5"),
         "scores.rst": scores(),
         "commands.rst": commands(),
+        **{f"{name}.rst": figure(name) for name in FIGURES},
     }
