@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import shlex
 
 STYLE = """
@@ -81,12 +80,8 @@ def _table(heading, lines):
 
 
 def _draw(draw):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from skrecsec.inspection._style import as_bytes, figure_without_window
 
-    figure = Figure(figsize=(8, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)  # no window, whatever the backend in use
-    draw(figure.subplots())
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    return buffer.getvalue()
+    figure, (ax,) = figure_without_window(1, (8, 4.6))
+    draw(ax)
+    return as_bytes(figure, "png")

@@ -77,23 +77,13 @@ def _as_cell(row):
 
 def draw_panels(title: str, panels) -> dict[str, bytes]:
     """Return a figure with the panels side by side, as PNG and SVG by suffix."""
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    from skrecsec.inspection._style import as_bytes, figure_without_window
 
-    figure = Figure(figsize=(6.4 * len(panels), 4.8), layout="constrained")
-    FigureCanvasAgg(figure)  # no window, whatever the backend in use
-    for panel, ax in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
+    figure, axes = figure_without_window(len(panels), (6.4 * len(panels), 4.8))
+    for panel, ax in zip(panels, axes, strict=True):
         panel.draw(ax)
     figure.suptitle(title, fontweight="bold")
-    files = {}
-    # The same bytes each time: no date, and names of elements from a fixed salt.
-    with mpl.rc_context({"svg.hashsalt": "skrecsec"}):
-        for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix[1:], dpi=150, metadata=metadata)
-            files[suffix] = buffer.getvalue()
-    return files
+    return {f".{file_format}": as_bytes(figure, file_format) for file_format in ("png", "svg")}
 
 
 def provenance(command: str, **settings) -> str:

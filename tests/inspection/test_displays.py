@@ -26,7 +26,7 @@ from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer, rank_shift
 from skrecsec.model_selection import leave_one_out_split
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(autouse=True)
 def backend():
     """Draw without a screen, and leave no figure open."""
     import matplotlib as mpl
