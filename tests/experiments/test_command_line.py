@@ -226,7 +226,7 @@ def test_settings_of_the_paper():
     assert make_attack("GCoAttack", "movielens-100k").pseudo_label_ratio == 1.0
     recommenders = _paper.make_recommenders("movielens-1m")
     assert list(recommenders) == ["MF", "AT", "RAT", "TCD"]
-    assert recommenders["TCD"].pseudo_label_ratio == 0.2
+    assert recommenders["TCD"].pseudo_label_ratio == 0.5
     assert recommenders["RAT"].perturbation == "random"
 
 
