@@ -62,7 +62,7 @@ def table_as_markdown(name: str, rows: list[dict]) -> str:
 
 
 def _as_heading(column):
-    return f"{column:g}" if isinstance(column, float) else str(column or "-")
+    return f"{column:g}" if isinstance(column, float) else str(column or "none")
 
 
 def _as_cell(row):

@@ -164,13 +164,16 @@ class AttackCurveDisplay:
             if np.isfinite(curve["low"]).any():
                 self.bands_[name] = ax.fill_between(
                     curve["x"], curve["low"], curve["high"],
-                    color=style.color, alpha=0.15, linewidth=0,
+                    color=style.color, alpha=0.12, linewidth=0,
                 )  # fmt: skip
         finish(ax, title=title, xlabel=self.xlabel, ylabel=self.ylabel)
         xs = np.unique(np.concatenate([curve["x"] for curve in self.curves.values()]))
         if xs.size <= 8:
             ax.set_xticks(xs, [f"{x:g}" for x in xs])
-        ax.legend()
+        if len(self.curves) > 5:  # beside the axes, since it would cover curves
+            ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+        else:
+            ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
