@@ -37,7 +37,9 @@ class TCDRecommender(BaseFactorRecommender):
 
     pseudo_label_ratio : float, default=1.0
         Random share of the cells, in (0, 1], that are looked at for pseudo-ratings in each epoch.
-        The cost of an epoch is proportional to it.
+        The cost of an epoch is proportional to it, and below a threshold that depends on the data
+        the defence fails: on MovieLens-1M with ``"sgd"``, 0.5 withstands attacks to which 0.2
+        succumbs.
 
     max_iter : int, default=40
         Maximum number of epochs, pre-training included. Training stops earlier once the validation
