@@ -122,7 +122,7 @@ class BaseRecommender(DocumentationLinkMixin, BaseEstimator, metaclass=ABCMeta):
         return items
 
     def score(self, X, y) -> float:
-        """Return HR@50: the share of held-out items found among the 50 best unrated ones.
+        """Return the hit ratio at 50: the share of held-out items among the 50 best unrated ones.
 
         Parameters
         ----------

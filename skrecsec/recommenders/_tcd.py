@@ -140,7 +140,7 @@ class TCDRecommender(BaseFactorRecommender):
     Where ratings are as few as in FilmTrust, no setting that was tried withstands all attacks.
     With ``"auto"`` weak attacks stay without effect and strong ones, such as CoAttack, succeed as
     if there were no defence. With ``n_pretrain_iter=1`` strong ones are held to a tenth or two of
-    the lists instead of nearly all (unpopular targets, HR@50), and more held-out items are found;
+    the lists of 50 instead of nearly all (unpopular targets), and more held-out items are found;
     but then the ranking is close to one by popularity, and weak attacks put their targets, which
     the fake profiles make popular, into four lists of ten.
 
