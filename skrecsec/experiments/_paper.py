@@ -27,8 +27,7 @@ class PaperDataset(NamedTuple):
     title: str  # as the paper's tables call it
     fetch: Callable
     targets: dict[str, list[int]]  # of the experiments that the authors published
-    attack_pseudo_label_ratio: float  # of GCoAttack, as in the paper
-    pseudo_label_ratio: float  # of TCD
+    pseudo_label_ratio: float  # of GCoAttack and TCD
     n_pretrain_iter: float | str  # of TCD
 
 
@@ -41,7 +40,6 @@ DATASETS = {
             "unpopular": [1576, 926, 942, 848, 107],
         },
         1.0,
-        1.0,
         1,
     ),
     "movielens-100k": PaperDataset(
@@ -52,7 +50,6 @@ DATASETS = {
             "unpopular": [1485, 1320, 821, 1562, 1531],
         },
         1.0,
-        1.0,
         "auto",
     ),
     "movielens-1m": PaperDataset(
@@ -62,7 +59,6 @@ DATASETS = {
             "random": [1032, 3033, 2797, 2060, 1366],
             "unpopular": [3639, 3698, 3622, 3570, 3503],
         },
-        0.2,
         0.5,  # the paper's 0.2 is not enough with our optimiser
         "auto",
     ),
@@ -87,7 +83,7 @@ def make_attack(name: str, dataset: str, *, knowledge: float = 0.4, attack_size:
     """Return an attack of the paper with the settings for a dataset."""
     attack = ATTACKS[name](knowledge=knowledge, attack_size=attack_size)
     if name == "GCoAttack":
-        attack.set_params(pseudo_label_ratio=DATASETS[dataset].attack_pseudo_label_ratio)
+        attack.set_params(pseudo_label_ratio=DATASETS[dataset].pseudo_label_ratio)
     return attack
 
 
