@@ -45,6 +45,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "reset_modules": (),  # no example changes global settings
     "show_signature": False,
+    "within_subsection_order": "gallery_order.GalleryOrder",
     "write_computation_times": False,  # a page that loads scripts from elsewhere
 }
 
