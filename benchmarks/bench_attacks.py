@@ -55,8 +55,6 @@ def main():
                         attack_size=args.attack_size,
                         random_state=seed,
                     )
-                    if attack_name == "gco":
-                        attack.set_params(pseudo_label_ratio=ratio)
                     start = time.perf_counter()
                     poisoned = attack.fit_transform(X)
                     seconds.append(time.perf_counter() - start)

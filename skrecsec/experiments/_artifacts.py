@@ -70,8 +70,8 @@ class Laboratory:
         )
 
     def attack(self, name: str, **settings):
-        """Return an attack of the paper with its settings for this dataset."""
-        return make_attack(name, self.dataset, **settings)
+        """Return an attack of the paper."""
+        return make_attack(name, **settings)
 
     def recommenders(self, *names: str) -> dict:
         """Return recommenders of the paper with their settings for this dataset."""
