@@ -19,23 +19,12 @@ import scipy.sparse as sp
 
 from skrecsec import AverageAttackTransformer, MFRecommender, TCDRecommender
 from skrecsec.datasets import fetch_movielens_1m
+from skrecsec.experiments._paper import DATASETS
 from skrecsec.metrics import hit_ratio_score, target_hit_ratio_score
 
 # The items that the paper's published experiments target, by dataset and kind.
-TARGETS = {
-    "ml-100k": {
-        "unpopular": [1485, 1320, 821, 1562, 1531],
-        "random": [1018, 946, 597, 575, 516],
-    },
-    "ml-1m": {
-        "unpopular": [3639, 3698, 3622, 3570, 3503],
-        "random": [1032, 3033, 2797, 2060, 1366],
-    },
-    "filmtrust": {
-        "unpopular": [1576, 926, 942, 848, 107],
-        "random": [539, 117, 1600, 1326, 208],
-    },
-}
+NAMES = {"ml-100k": "movielens-100k", "ml-1m": "movielens-1m", "filmtrust": "filmtrust"}
+TARGETS = {name: DATASETS[full_name].targets for name, full_name in NAMES.items()}
 SHAPES = {"ml-100k": (943, 1682), "filmtrust": (796, 2011)}
 # T_pre of the paper, for its optimiser.
 PAPER_PRETRAINING = {"filmtrust": 1, "ml-100k": 4, "ml-1m": 2}

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 
 from skrecsec.experiments import _paper
+from skrecsec.experiments._artifacts import OWN_ATTACKS
+from skrecsec.metrics import robustness_improvement_score
 
 RESULTS = Path(__file__).parent / "results"
 DATASETS = {
@@ -14,7 +16,6 @@ DATASETS = {
 }
 KINDS = {"random": "random targets", "unpopular": "unpopular targets", "": "references"}
 NOTHING = "\u2013"  # a hyphen would begin a list
-OWN_ATTACKS = ("CoAttack", "GCoAttack")
 
 
 def read(table, dataset):
@@ -129,7 +130,7 @@ def _ri(origin, attacked, defended):
     """Return RI from mean hit ratios, nothing where the attack promotes by less than 0.02."""
     if attacked - origin < 0.02:
         return NOTHING
-    return f"{1 - (defended - origin) / (attacked - origin):.2f}"
+    return f"{robustness_improvement_score(origin, attacked, defended):.2f}"
 
 
 def _printed_hit_ratios():
@@ -207,10 +208,8 @@ def figure(name):
 
 def commands():
     """Return the commands that made the results."""
-    found = {}
-    for path in sorted(RESULTS.glob("*.json")):
-        source = json.loads(path.read_text(encoding="utf-8"))
-        found.setdefault(source["command"], []).append(path.stem)
+    sources = (path.read_text(encoding="utf-8") for path in sorted(RESULTS.glob("*.json")))
+    found = dict.fromkeys(json.loads(source)["command"] for source in sources)
     lines = ["   " + command for command in found]
     return ".. code-block:: bash\n\n" + "\n".join(lines) + "\n"
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib.util
 import io
 import json
 import sys
 import time
 import warnings
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +27,7 @@ from skrecsec.metrics._scorers import row_scores
 from skrecsec.model_selection import leave_one_out_split
 from skrecsec.utils._arguments import OneLineErrorParser, fraction, jobs, number, positive, seed
 from skrecsec.utils._files import write_atomically
+from skrecsec.utils._versions import package_versions
 
 K = 50
 
@@ -99,8 +98,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _check_report(path, parser):
     """Refuse before anything is computed what could not be written at the end."""
-    if importlib.util.find_spec("matplotlib") is None:
-        parser.error('argument --report: needs matplotlib: python -m pip install "skrecsec[plots]"')
+    parser.require("matplotlib", "argument --report: needs", extra="plots")
     if not path.parent.is_dir():
         parser.error(f"argument --report: the folder {str(path.parent)!r} does not exist")
     if path.is_dir():
@@ -309,7 +307,7 @@ def _as_page(records, shifts, arguments, argv):
             ),
         ],
         arguments=argv,
-        versions={name: version(name) for name in ("skrecsec", "scikit-learn", "numpy")},
+        versions=package_versions("scikit-learn", "numpy"),
     )
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
-import sklearn
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.utils._files import write_atomically
+from skrecsec.utils._versions import package_versions
 
 _FORMAT = 1
 _ARRAYS = ("target_items", "known_users", "rating_levels")
@@ -62,8 +62,6 @@ def save_poison(attack: BaseAttackTransformer, path: str | os.PathLike) -> None:
     >>> loaded.attack, loaded.params["attack_size"], loaded.poison.shape
     ('AverageAttackTransformer', 0.03, (3, 80))
     """
-    from skrecsec import __version__
-
     if not isinstance(attack, BaseAttackTransformer):
         raise ValueError(f"attack must be an attack transformer, got {attack!r}.")
     check_is_fitted(attack)
@@ -72,7 +70,7 @@ def save_poison(attack: BaseAttackTransformer, path: str | os.PathLike) -> None:
         "format": _FORMAT,
         "attack": type(attack).__name__,
         "params": params,
-        "versions": {"skrecsec": __version__, "scikit-learn": sklearn.__version__},
+        "versions": package_versions("scikit-learn"),
     }
     poison = sp.csr_array(attack.poison_)
     arrays = {name: getattr(attack, f"{name}_") for name in _ARRAYS}

@@ -32,13 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     if "all" in names:
         names = [*TABLES, *FIGURES]
     if any(name in FIGURES for name in names):
-        try:
-            import matplotlib  # noqa: F401
-        except ImportError:
-            parser.error(
-                "figures need matplotlib, which comes with an extra: "
-                'python -m pip install "skrecsec[experiments]"'
-            )
+        parser.require("matplotlib", "figures need", extra="experiments")
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -53,11 +53,7 @@ class Laboratory:
         self.attacks = list(attacks)
         self.kinds = list(kinds)
         self._study_options = study_options
-
-    @property
-    def k(self) -> int:
-        """Length of the lists of recommendations."""
-        return self._study_options.get("k", 50)
+        self._defense_studies = {}
 
     def study(self, kind: str, attacks: dict, recommenders: dict) -> RobustnessStudy:
         """Run a study on the published targets of a kind."""
@@ -68,6 +64,13 @@ class Laboratory:
             target_items=DATASETS[self.dataset].targets[kind],
             **self._study_options,
         )
+
+    def defense_study(self, kind: str) -> RobustnessStudy:
+        """Run the study of all recommenders, once for the several tables and figures of it."""
+        if kind not in self._defense_studies:
+            attacks = {name: self.attack(name) for name in self.attacks}
+            self._defense_studies[kind] = self.study(kind, attacks, self.recommenders())
+        return self._defense_studies[kind]
 
     def attack(self, name: str, **settings):
         """Return an attack of the paper."""
@@ -175,10 +178,6 @@ def _best_baseline(lab, cells, knowledge):
 _METHODS = {"MF": "MF (attacked)", "AT": "AT", "RAT": "RAT", "TCD": "TCD"}
 
 
-def _defense_study(lab, kind):
-    return lab.study(kind, {name: lab.attack(name) for name in lab.attacks}, lab.recommenders())
-
-
 def table4(lab: Laboratory) -> list[dict]:
     """Return the hit ratio of the targets and RI by defence and attack.
 
@@ -186,8 +185,9 @@ def table4(lab: Laboratory) -> list[dict]:
     """
     rows = []
     for kind in lab.kinds:
-        study = _defense_study(lab, kind)
+        study = lab.defense_study(kind)
         cells, improvements = (_by_pair(study.summary(m)) for m in ("target_hr", "ri"))
+        against = {m: _by_pair(study.summary("target_hr", baseline=m)) for m in ("AT", "RAT")}
         printed = _printed_by_method("table4", lab.dataset, kind)
         for method in study.recommenders:
             for attack in study.attacks:
@@ -197,9 +197,8 @@ def table4(lab: Laboratory) -> list[dict]:
                 row["ri"] = improvements[attack, method]["mean"]
                 row["p"] = float("nan")
                 if method == "TCD" and attack != CLEAN:
-                    other = min(("AT", "RAT"), key=lambda m: cells[attack, m]["mean"])
-                    compared = _by_pair(study.summary("target_hr", baseline=other))
-                    row["p"] = compared[attack, "TCD"]["p"]
+                    better = min(against, key=lambda m: cells[attack, m]["mean"])
+                    row["p"] = against[better][attack, "TCD"]["p"]
                 rows.append(row)
     return rows
 
@@ -211,7 +210,7 @@ def table5(lab: Laboratory) -> list[dict]:
     """
     rows = []
     for kind in lab.kinds:
-        study = _defense_study(lab, kind)
+        study = lab.defense_study(kind)
         printed = _printed_by_method("table5", lab.dataset, kind)
         for row in study.summary("test_hr"):
             method, attack = row["recommender"], row["attack"]
@@ -257,7 +256,7 @@ class Panel(NamedTuple):
 def figure4(lab: Laboratory) -> list[Panel]:
     """Return the rank shifts of unpopular targets on MF by DL, CoAttack and GCoAttack."""
     names = lab.has("DL", *OWN_ATTACKS)
-    study = _defense_study(lab, "unpopular")
+    study = lab.defense_study("unpopular")
     return [_rank_shifts(study, names, ["MF"], "Unpopular targets, MF")]
 
 
@@ -274,7 +273,7 @@ def figure6(lab: Laboratory) -> list[Panel]:
 def figure7(lab: Laboratory) -> list[Panel]:
     """Return the rank shifts of unpopular targets by TNA, by defence."""
     names = lab.has("TNA")
-    study = _defense_study(lab, "unpopular")
+    study = lab.defense_study("unpopular")
     return [_rank_shifts(study, names, study.recommenders, "Unpopular targets, TNA attack")]
 
 

@@ -6,12 +6,11 @@ import csv
 import io
 import json
 import platform
-from importlib.metadata import version
 
 import numpy as np
 
-import skrecsec
 from skrecsec.experiments._tables import markdown_table
+from skrecsec.utils._versions import package_versions
 
 _PACKAGES = ("scikit-learn", "numpy", "scipy", "numba", "torch", "joblib")
 
@@ -88,6 +87,5 @@ def draw_panels(title: str, panels) -> dict[str, bytes]:
 
 def provenance(command: str, **settings) -> str:
     """Return, as JSON, the command, the settings and the versions that results come from."""
-    versions = {"skrecsec": skrecsec.__version__, "python": platform.python_version()}
-    versions |= {name: version(name) for name in _PACKAGES}
+    versions = package_versions(*_PACKAGES) | {"python": platform.python_version()}
     return json.dumps({"command": command, **settings, "versions": versions}, indent=2) + "\n"

@@ -8,18 +8,7 @@ import numpy as np
 
 from skrecsec.experiments._statistics import compare, describe_mean, with_ri
 from skrecsec.experiments._tables import latex_table, markdown_table
-
-# How the metrics are called in tables, and with how many decimals they are written.
-METRICS = {
-    "test_hr": ("test HR@{k}", 4),
-    "target_hr": ("target HR@{k}", 4),
-    "ri": ("RI", 3),
-    "ndcg": ("NDCG@{k}", 4),
-    "rank_shift": ("mean rank shift", 1),
-    "seconds": ("seconds of fit", 2),
-    "peak_memory": ("peak memory in MiB", 0),
-    "attack_seconds": ("seconds of attack", 2),
-}
+from skrecsec.utils._metric_names import METRICS
 
 
 class RobustnessStudy:

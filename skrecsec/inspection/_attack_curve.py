@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrecsec.experiments._results import METRICS
 from skrecsec.inspection._style import axes_for, finish, style_of
+from skrecsec.utils._metric_names import METRICS
 
 
 class AttackCurveDisplay:

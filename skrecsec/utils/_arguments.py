@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 
 
 class OneLineErrorParser(argparse.ArgumentParser):
@@ -11,6 +12,11 @@ class OneLineErrorParser(argparse.ArgumentParser):
     def error(self, message):
         """Exit with status 2."""
         self.exit(2, f"{self.prog}: error: {message}\n")
+
+    def require(self, package: str, who_needs: str, *, extra: str):
+        """Exit with an error that names the extra if a package is not installed."""
+        if importlib.util.find_spec(package) is None:
+            self.error(f'{who_needs} {package}: python -m pip install "skrecsec[{extra}]"')
 
 
 def number(convert, is_valid, what: str):

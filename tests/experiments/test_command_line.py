@@ -95,7 +95,7 @@ def test_tables_4_and_5_and_figures_agree_with_the_study(tmp_path, records, caps
              "CoAttack", "--quiet"]
         ),
     )  # fmt: skip
-    study = _artifacts._defense_study(laboratory, "unpopular")
+    study = laboratory.defense_study("unpopular")
     assert [target.tolist() for target in study.target_items] == [[40, 41]] * 2
     for table, metric in (("table4", "target_hr"), ("table5", "test_hr")):
         rows = [r for r in read(tmp_path / f"{table}_filmtrust.csv") if r["targets"] == "unpopular"]
