@@ -229,8 +229,19 @@ def _target_hit_ratio(estimator, X, targets, k):
 
 def _attack_step(estimator, why):
     """Return the attack step of a fitted pipeline, also of one that a search has refitted."""
+    steps = list(_attack_steps(estimator))
+    if not steps:
+        raise ValueError(f"The estimator is not a fitted pipeline with an attack step: {why}.")
+    if len(steps) > 1:
+        raise ValueError(f"The pipeline has {len(steps)} attack steps, one is expected: {why}.")
+    return steps[0]
+
+
+def _attack_steps(estimator):
+    """Yield the attack steps of a fitted pipeline and of pipelines within."""
     estimator = getattr(estimator, "best_estimator_", estimator)
     for _, step in getattr(estimator, "steps", []):
         if hasattr(step, "poison_"):
-            return step
-    raise ValueError(f"The estimator is not a fitted pipeline with an attack step: {why}.")
+            yield step
+        else:
+            yield from _attack_steps(step)

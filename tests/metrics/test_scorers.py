@@ -163,6 +163,21 @@ def test_targets_are_found_in_the_best_estimator_of_a_search(split):
     assert TargetHitRatioScorer(k=10)(search, X) == expected
 
 
+def test_targets_are_found_in_a_pipeline_within_a_pipeline(pipeline, split):
+    X, _ = split
+    nested = make_pipeline("passthrough", clone(pipeline)).fit(X)
+    assert TargetHitRatioScorer(k=7)(nested, X) == TargetHitRatioScorer(k=7)(pipeline, X)
+
+
+@pytest.mark.parametrize("scorer", [TargetHitRatioScorer(), RobustnessImprovementScorer()])
+def test_which_of_two_attacks_is_meant_is_not_guessed(scorer, ratings):
+    attacks = [AverageAttackTransformer(target_items=[t], random_state=0) for t in (3, 5)]
+    twice = make_pipeline(*attacks, MFRecommender(8, random_state=0)).fit(ratings)
+    with pytest.raises(ValueError, match="2 attack steps"):
+        scorer(twice, ratings)
+    assert 0 <= TargetHitRatioScorer([3, 5])(twice, ratings) <= 1
+
+
 def test_the_cache_forgets_the_oldest_and_computes_once():
     cache = _scorers._OnceCache(max_size=2)
     computed = []
