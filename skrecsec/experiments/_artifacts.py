@@ -342,6 +342,10 @@ def _curves(study, curves, title, *, metric, xlabel):
         AttackCurveDisplay.from_study(
             study, curves, metric=metric, xlabel=xlabel, ax=ax, title=title
         )
+        if metric == "ri":
+            # RI runs to hundreds where an attack hardly promotes its targets; the others matter.
+            bottom, top = ax.get_ylim()
+            ax.set_ylim(max(bottom, -1.0), min(top, 1.25))
 
     cells = _by_pair(study.summary(metric))
     rows = [
