@@ -43,10 +43,11 @@ def is_ahead(table, row, *, in_doubt=False):
     """
     if row["paper"] == "" or row.get("attack") == "clean":
         return None
-    bound = "mean"
+    is_lower_better = table == "table4"
+    ours = row["mean"]
     if in_doubt and row["n"] > 1:
-        bound = "ci_low" if table == "table4" else "ci_high"
-    return row[bound] <= row["paper"] if table == "table4" else row[bound] >= row["paper"]
+        ours = row["ci_low" if is_lower_better else "ci_high"]
+    return ours <= row["paper"] if is_lower_better else ours >= row["paper"]
 
 
 def csv_table(title, heading, lines):
