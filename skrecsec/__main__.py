@@ -56,8 +56,6 @@ DATASETS = {
     "movielens-1m": lambda seed: datasets.fetch_movielens_1m().ratings,
     "filmtrust": lambda seed: datasets.fetch_filmtrust().ratings,
 }
-# Half of the cells are enough on the larger data, and cost half.
-PSEUDO_LABEL_RATIOS = {"movielens-1m": 0.5}
 
 COLUMNS = ["test_hr", "target_hr", "rank_shift", "ri", "seconds"]
 
@@ -133,8 +131,6 @@ def _repeat(X, arguments, seed) -> tuple[dict[str, dict[str, float]], dict[str, 
     attack = _make_attack(arguments, seed)
     poisoned = attack.fit_transform(X)
     defense = DEFENSES[arguments.defense](random_state=seed)
-    if arguments.dataset in PSEUDO_LABEL_RATIOS and "pseudo_label_ratio" in defense.get_params():
-        defense.set_params(pseudo_label_ratio=PSEUDO_LABEL_RATIOS[arguments.dataset])
     models = {
         "clean": (MFRecommender(random_state=seed), X),
         "attacked": (MFRecommender(random_state=seed), poisoned),

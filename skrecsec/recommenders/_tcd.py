@@ -39,7 +39,8 @@ class TCDRecommender(BaseFactorRecommender):
         Random share of the cells, in (0, 1], that are looked at for pseudo-ratings in each epoch.
         The cost of an epoch is proportional to it, and below a threshold that depends on the data
         the defence fails: on MovieLens-1M with ``"sgd"``, 0.5 withstands attacks to which 0.2
-        succumbs.
+        succumbs, and 1.0 lets in a tenth of what 0.5 does and finds more held-out items (HR@50 of
+        0.34 instead of 0.26).
 
     max_iter : int, default=40
         Maximum number of epochs, pre-training included. Training stops earlier once the validation

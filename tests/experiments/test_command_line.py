@@ -30,7 +30,7 @@ def small_data(monkeypatch):
     monkeypatch.setattr(_artifacts, "make_recommenders", small_recommenders)
 
 
-def small_recommenders(dataset, pseudo_label_ratio=None):
+def small_recommenders(dataset, pseudo_label_ratio=1.0):
     recommenders = _paper.make_recommenders(dataset, pseudo_label_ratio)
     for recommender in recommenders.values():
         recommender.set_params(n_factors=4, max_iter=7)
@@ -223,9 +223,10 @@ def test_printed_tables_are_complete():
 def test_settings_of_the_paper():
     attack = make_attack("GCoAttack", knowledge=0.6)
     assert (attack.pseudo_label_ratio, attack.knowledge, attack.attack_size) == (1.0, 0.6, 0.03)
-    recommenders = _paper.make_recommenders("movielens-1m")
+    recommenders = _paper.make_recommenders("movielens-100k")
     assert list(recommenders) == ["MF", "AT", "RAT", "TCD"]
-    assert recommenders["TCD"].pseudo_label_ratio == 0.5
+    assert (recommenders["TCD"].pseudo_label_ratio, recommenders["TCD"].reg) == (1.0, 0.005)
+    assert _paper.make_recommenders("movielens-1m", 0.2)["TCD"].pseudo_label_ratio == 0.2
     assert recommenders["RAT"].perturbation == "random"
 
 
