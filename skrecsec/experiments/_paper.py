@@ -76,7 +76,7 @@ ATTACKS = {
 }
 KNOWLEDGE = (0.2, 0.4, 0.6, 0.8, 1.0)
 ATTACK_SIZES = (0.01, 0.02, 0.03, 0.04, 0.05)
-PSEUDO_LABEL_RATIOS = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)  # the last is not in the paper
+PSEUDO_LABEL_RATIOS = (0.05, 0.1, 0.2, 0.3, 0.5)
 
 
 def make_attack(name: str, *, knowledge: float = 0.4, attack_size: float = 0.03):

@@ -148,6 +148,10 @@ class TCDRecommender(BaseFactorRecommender):
     where without it there are two or three, and more held-out items are found. So they are with
     more factors: with 256 HR@50 rises from 0.875 to 0.881, at 2.5 times the cost.
 
+    On MovieLens-100K the paper's ``reg=0.005`` lets in up to three quarters fewer targets, of all
+    attacks but TNA, and finds as many held-out items; 0.01 costs 0.02 of their HR@50. On
+    MovieLens-1M 0.005 costs 0.04 of it, and little gets in without.
+
     References
     ----------
     .. [1] Q. Wang, C. Wu, D. Lian, E. Chen, "Securing Recommender System via Cooperative
