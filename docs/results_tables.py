@@ -67,7 +67,8 @@ def cells(table):
             chosen = [row for row in rows if row["targets"] == kind]
             if chosen:
                 n = sorted({int(row["n"]) for row in chosen})
-                caption = f"{title}, {kind_title} ({n[-1]} repeats)"
+                repeats = f"{n[-1]} repeats" if n[-1] > 1 else "1 repeat"
+                caption = f"{title}, {kind_title} ({repeats})"
                 parts.append(_cells(table, caption, chosen, across, down))
     return "\n".join(parts)
 
@@ -193,7 +194,9 @@ FIGURES = {
     "figure5": "Strength of the attacks on MF by their size, random targets (Figure 5).",
     "figure6": "Strength of the attacks on MF by their size, unpopular targets (Figure 6).",
     "figure7": "Rank shifts of unpopular targets by the TNA attack, by defence (Figure 7).",
-    "figure8": "Robustness improvement of TCD by the attackers' knowledge (Figure 8).",
+    "figure8": "Robustness improvement of TCD by the attackers' knowledge (Figure 8), without "
+    "points at which an attack moves its targets by less than 0.02 in a repeat, or up in one and "
+    "down in another.",
     "figure9": "RI and target HR@50 of TCD by the share of the cells looked at for pseudo-labels, "
     "unpopular targets (Figure 9).",
 }

@@ -81,7 +81,8 @@ def _make(name, laboratory, arguments, command):
         files = {".md": text}
     else:
         panels = FIGURES[name](laboratory)
-        title = f"{DATASETS[laboratory.dataset].title}, {arguments.repeats} repeats"
+        title = f"{DATASETS[laboratory.dataset].title}, {arguments.repeats} repeat"
+        title += "s" * (arguments.repeats > 1)
         rows = [row for panel in panels for row in panel.rows]
         files = draw_panels(title, panels)
     files[".csv"] = rows_as_csv(rows)

@@ -343,7 +343,7 @@ def _curves(study, curves, title, *, metric, xlabel):
             study, curves, metric=metric, xlabel=xlabel, ax=ax, title=title
         )
         if metric == "ri":
-            # RI runs to hundreds where an attack hardly promotes its targets; the others matter.
+            # RI is far below where an attack promotes its targets but little; the others matter.
             bottom, top = ax.get_ylim()
             ax.set_ylim(max(bottom, -1.0), min(top, 1.25))
 

@@ -73,6 +73,7 @@ class AttackCurveDisplay:
         *,
         metric="target_hr",
         recommender=None,
+        min_effect=0.02,
         xlabel="Setting",
         ax=None,
         **plot_options,
@@ -95,6 +96,12 @@ class AttackCurveDisplay:
         recommender : str, default=None
             Name of the recommender where curves name attacks only; None takes the baseline.
 
+        min_effect : float, default=0.02
+            With ``metric="ri"``, points are left out at which the attack moves the hit ratio of the
+            targets on the baseline by less than this in any repeat, or not always in the same
+            direction. RI divides by that effect, so that a repeat without any makes the mean of
+            all. 0 keeps all points.
+
         xlabel : str, default="Setting"
             What varies, with its unit.
 
@@ -112,11 +119,14 @@ class AttackCurveDisplay:
         Raises
         ------
         ValueError
-            If the study has no such metric, attack or recommender.
+            If the study has no such metric, attack or recommender, or if `min_effect` is negative.
         """
+        if not min_effect >= 0:
+            raise ValueError(f"min_effect must be at least 0, got {min_effect!r}.")
         if recommender is None:
             recommender = study.baseline
         rows = {(row["attack"], row["recommender"]): row for row in study.summary(metric)}
+        effects = _effects(study)
         found = {}
         for name, points in curves.items():
             keys = [(p, recommender) if isinstance(p, str) else tuple(p) for p in points.values()]
@@ -127,9 +137,13 @@ class AttackCurveDisplay:
                     f"{missing[0][1]!r}, which the study does not have together."
                 )
             found[name] = {"x": np.array(list(points), dtype=float)} | {
-                field: np.array([rows[key][column] for key in keys])
+                field: np.array([rows[key][column] for key in keys], dtype=float)
                 for field, column in (("mean", "mean"), ("low", "ci_low"), ("high", "ci_high"))
             }
+            if metric == "ri" and min_effect > 0:
+                is_weak = np.array([effects[attack] < min_effect for attack, _ in keys])
+                for field in ("mean", "low", "high"):
+                    found[name][field][is_weak] = np.nan
         ylabel = metric_label(metric, study.k)
         return cls(found, xlabel=xlabel, ylabel=ylabel).plot(ax=ax, **plot_options)
 
@@ -176,6 +190,22 @@ class AttackCurveDisplay:
             ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _effects(study):
+    """Return by how much each attack moves the hit ratio of the targets on the baseline.
+
+    It is the least of all repeats, 0 if some move it up and others down.
+    """
+    ratios: dict = {}
+    for record in study.records:
+        if record["recommender"] == study.baseline:
+            ratios.setdefault(record["attack"], {})[record["repeat"]] = record["target_hr"]
+    effects = {}
+    for attack, of_repeat in ratios.items():
+        moved = np.array([ratio - ratios["clean"][repeat] for repeat, ratio in of_repeat.items()])
+        effects[attack] = max(moved.min(), -moved.max(), 0.0)
+    return effects
 
 
 def metric_label(metric: str, k: int) -> str:

@@ -1,6 +1,7 @@
 """Displays: what they show, against numbers computed by hand."""
 
 import builtins
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -166,12 +167,57 @@ def test_attack_curves_of_a_study(study):
     assert display.ax_.get_xlabel() == "Attack size"
     assert display.ax_.get_ylabel() == "Target HR@10 (share of users and targets)"
     other = AttackCurveDisplay.from_study(
-        study, {"Random": {1: "Random"}}, metric="ri", recommender="TCD"
+        study, {"Random": {1: "Random"}}, metric="ri", recommender="TCD", min_effect=0
     )
     (row,) = [
         r for r in study.summary("ri") if (r["attack"], r["recommender"]) == ("Random", "TCD")
     ]
     assert_allclose(other.lines_["Random"].get_ydata(), [row["mean"]])
+
+
+def test_curves_of_ri_leave_out_weak_attacks(study):
+    hr = {
+        (row["repeat"], row["attack"]): row["target_hr"]
+        for row in study.records
+        if row["recommender"] == "MF"
+    }
+    effects = {  # on this study the Random attack, 3%, promotes in some repeats only
+        name: min(hr[repeat, name] - hr[repeat, "clean"] for repeat in range(3))
+        for name in ("Average, 5%", "Random", "Average, 10%")
+    }
+    _, second, strongest = sorted(effects.values())
+    assert 0 < second < strongest
+    curves = {"all": dict(enumerate(effects))}
+    options = {"metric": "ri", "recommender": "TCD"}
+    between = (second + strongest) / 2
+    display = AttackCurveDisplay.from_study(study, curves, min_effect=between, **options)
+    left_out = [effect < strongest for effect in effects.values()]
+    for field in ("mean", "low", "high"):
+        assert_array_equal(np.isnan(display.curves["all"][field]), left_out)
+    whole = AttackCurveDisplay.from_study(study, curves, min_effect=0, **options)
+    assert not np.isnan(whole.curves["all"]["mean"]).any()
+    other = AttackCurveDisplay.from_study(study, curves, min_effect=1, metric="target_hr")
+    assert not np.isnan(other.curves["all"]["mean"]).any()
+
+
+def test_curves_of_ri_leave_out_attacks_of_changing_direction():
+    repeats = {"clean": (0.2, 0.2), "up": (0.3, 0.4), "down": (0.1, 0.0), "both": (0.3, 0.1)}
+    study = SimpleNamespace(
+        baseline="MF",
+        k=10,
+        records=[
+            {"repeat": repeat, "attack": attack, "recommender": "MF", "target_hr": ratio}
+            for attack, ratios in repeats.items()
+            for repeat, ratio in enumerate(ratios)
+        ],
+        summary=lambda metric: [
+            {"attack": attack, "recommender": "MF", "mean": 0.5, "ci_low": 0.4, "ci_high": 0.6}
+            for attack in repeats
+        ],
+    )
+    curves = {"all": {1: "up", 2: "down", 3: "both"}}
+    display = AttackCurveDisplay.from_study(study, curves, metric="ri", min_effect=0.1 - 1e-9)
+    assert_array_equal(np.isnan(display.curves["all"]["mean"]), [False, False, True])
 
 
 def test_without_intervals_there_is_no_band():
@@ -186,6 +232,7 @@ def test_without_intervals_there_is_no_band():
         ({"curves": {"a": {1: "none"}}}, "'none'"),
         ({"curves": {"a": {1: ("Random", "nobody")}}}, "'nobody'"),
         ({"curves": {"a": {1: "Random"}}, "metric": "hr"}, "metric"),
+        ({"curves": {"a": {1: "Random"}}, "min_effect": -0.1}, "min_effect"),
     ],
 )
 def test_attack_curves_refuse_what_the_study_lacks(arguments, message, study):
