@@ -345,7 +345,7 @@ def _curves(study, curves, title, *, metric, xlabel):
         if metric == "ri":
             # RI is far below where an attack promotes its targets but little; the others matter.
             bottom, top = ax.get_ylim()
-            ax.set_ylim(max(bottom, -1.0), min(top, 1.25))
+            ax.set_ylim(max(bottom, -1.0), min(top, 1.5))
 
     cells = _by_pair(study.summary(metric))
     rows = [
