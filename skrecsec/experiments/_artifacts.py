@@ -342,10 +342,6 @@ def _curves(study, curves, title, *, metric, xlabel):
         AttackCurveDisplay.from_study(
             study, curves, metric=metric, xlabel=xlabel, ax=ax, title=title
         )
-        if metric == "ri":
-            # RI is far below where an attack promotes its targets but little; the others matter.
-            bottom, top = ax.get_ylim()
-            ax.set_ylim(max(bottom, -1.0), min(top, 1.5))
 
     cells = _by_pair(study.summary(metric))
     rows = [

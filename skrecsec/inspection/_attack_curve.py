@@ -126,7 +126,7 @@ class AttackCurveDisplay:
         if recommender is None:
             recommender = study.baseline
         rows = {(row["attack"], row["recommender"]): row for row in study.summary(metric)}
-        effects = _effects(study)
+        weak = _weak_attacks(study, min_effect) if metric == "ri" else set()
         found = {}
         for name, points in curves.items():
             keys = [(p, recommender) if isinstance(p, str) else tuple(p) for p in points.values()]
@@ -137,13 +137,9 @@ class AttackCurveDisplay:
                     f"{missing[0][1]!r}, which the study does not have together."
                 )
             found[name] = {"x": np.array(list(points), dtype=float)} | {
-                field: np.array([rows[key][column] for key in keys], dtype=float)
+                field: np.array([np.nan if key[0] in weak else rows[key][column] for key in keys])
                 for field, column in (("mean", "mean"), ("low", "ci_low"), ("high", "ci_high"))
             }
-            if metric == "ri" and min_effect > 0:
-                is_weak = np.array([effects[attack] < min_effect for attack, _ in keys])
-                for field in ("mean", "low", "high"):
-                    found[name][field][is_weak] = np.nan
         ylabel = metric_label(metric, study.k)
         return cls(found, xlabel=xlabel, ylabel=ylabel).plot(ax=ax, **plot_options)
 
@@ -192,20 +188,22 @@ class AttackCurveDisplay:
         return self
 
 
-def _effects(study):
-    """Return by how much each attack moves the hit ratio of the targets on the baseline.
+def _weak_attacks(study, min_effect):
+    """Return the attacks that move the hit ratio of the targets on the baseline by too little.
 
-    It is the least of all repeats, 0 if some move it up and others down.
+    What counts is the repeat in which they move it least, and nothing if they move it up in some
+    repeats and down in others.
     """
     ratios: dict = {}
     for record in study.records:
         if record["recommender"] == study.baseline:
             ratios.setdefault(record["attack"], {})[record["repeat"]] = record["target_hr"]
-    effects = {}
+    weak = set()
     for attack, of_repeat in ratios.items():
         moved = np.array([ratio - ratios["clean"][repeat] for repeat, ratio in of_repeat.items()])
-        effects[attack] = max(moved.min(), -moved.max(), 0.0)
-    return effects
+        if max(moved.min(), -moved.max(), 0.0) < min_effect:
+            weak.add(attack)
+    return weak
 
 
 def metric_label(metric: str, k: int) -> str:
