@@ -15,14 +15,10 @@ import numpy as np
 import torch
 
 from skrecsec.datasets import fetch_movielens_100k
-from skrecsec.recommenders._minibatch import MinibatchSolver
-from skrecsec.recommenders._solver import (
-    RatingData,
-    SGDSolver,
-    initial_factors,
-    plan_pairs,
-    plan_tiles,
-)
+from skrecsec.training._data import RatingData, initial_factors
+from skrecsec.training._minibatch import MinibatchSolver
+from skrecsec.training._plans import plan_pairs, plan_tiles
+from skrecsec.training._sgd import SGDSolver
 from skrecsec.utils._threads import single_threaded
 
 BATCH_SIZE = 2048  # the paper's

@@ -21,12 +21,12 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skrecsec import ATRecommender, MFRecommender, TCDRecommender, attacks, datasets
 from skrecsec._report import report_page
+from skrecsec.base import choose_targets
 from skrecsec.metrics import robustness_improvement_score
-from skrecsec.metrics._ranking import held_out_ranks, hit_share, target_ranks
-from skrecsec.metrics._scorers import row_scores
 from skrecsec.model_selection import leave_one_out_split
 from skrecsec.utils._arguments import OneLineErrorParser, fraction, jobs, number, positive, seed
 from skrecsec.utils._files import write_atomically
+from skrecsec.utils._scoring import held_out_ranks, hit_share, profiles_for, target_ranks
 from skrecsec.utils._versions import package_versions
 
 K = 50
@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 1
     try:
-        _make_attack(arguments, arguments.seed)._choose_targets(X, np.random.default_rng(0))
+        choose_targets(X, arguments.targets, 5, np.random.default_rng(0))
     except ValueError as error:
         parser.error(f"argument --targets: {error}")
     _report(
@@ -142,7 +142,7 @@ def _repeat(X, arguments, seed) -> tuple[dict[str, dict[str, float]], dict[str, 
         model.fit(training_ratings)
         seconds = time.perf_counter() - start
         # Genuine users only, what they rated masked, ranked among all other items.
-        scores = row_scores(model, X)
+        scores = profiles_for(model, X).score_rows
         ranks[name] = target_ranks(attack.target_items_, X.shape, scores, X)
         shifts[name] = _rank_shifts(ranks["clean"], ranks[name])
         _, test_ranks = held_out_ranks(y, X.shape, scores, X)

@@ -106,7 +106,7 @@ def test_single_threaded_limits_nests_and_restores(torch_threads):
 def test_a_second_process_does_not_compile_again(tmp_path):
     code = (
         "from skrecsec import TCDRecommender; from skrecsec.datasets import make_ratings;"
-        "from skrecsec.recommenders import _kernels;"
+        "from skrecsec.training import _kernels;"
         "X = make_ratings(60, 50, density=0.2, random_state=0);"
         "TCDRecommender(8, max_iter=5, random_state=0).fit(X).recommend(X, 3);"
         "names = ['sgd_pairs', 'sgd_tiles', 'squared_error', 'fold_in'];"

@@ -21,6 +21,7 @@ USER_MODULES = [
     "skrecsec.attacks",
     "skrecsec.base",
     "skrecsec.datasets",
+    "skrecsec.exceptions",
     "skrecsec.experiments",
     "skrecsec.inspection",
     "skrecsec.metrics",
@@ -30,12 +31,15 @@ USER_MODULES = [
     "skrecsec.utils.validation",
 ]
 
+# Packages that others of skrecsec use, and users have no need of.
+INTERNAL = ["skrecsec.training"]
+
 
 @cache
 def public_modules():
     """Return the names of all modules without a leading underscore on the way."""
     found = pkgutil.walk_packages(skrecsec.__path__, "skrecsec.")
-    return ["skrecsec", *(m.name for m in found if "._" not in m.name)]
+    return ["skrecsec", *(m.name for m in found if "._" not in m.name and m.name not in INTERNAL)]
 
 
 @cache

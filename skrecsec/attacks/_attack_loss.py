@@ -6,14 +6,18 @@ from numbers import Integral, Real
 
 import scipy.sparse as sp
 
-from skrecsec.recommenders._solver import AttackTerm
+from skrecsec.base import BaseAttackTransformer
+from skrecsec.training import AttackTerm, check_pretraining
 from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._signatures import complete
 
 
-class AttackLossMixin:
-    """The parameters of a surrogate that is trained on ratings and on the attack loss."""
+@complete
+class BaseAttackLossTransformer(BaseAttackTransformer):
+    """Base class of attacks whose surrogate is trained on ratings and on the attack loss."""
 
     _parameter_constraints: dict = {
+        **BaseAttackTransformer._parameter_constraints,
         "n_factors": [Interval(Integral, 1, None, closed="left")],
         "n_pretrain_iter": [Interval(Integral, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -23,12 +27,29 @@ class AttackLossMixin:
         "k": [Interval(Integral, 1, None, closed="left")],
     }
 
+    def __init__(
+        self,
+        *,
+        n_factors=128,
+        n_pretrain_iter=1,
+        max_iter=15,
+        attack_weight=1.0,
+        attack_reduction="mean",
+        margin=0.2,
+        k=50,
+        **threat_model,
+    ):
+        super().__init__(**threat_model)
+        self.n_factors = n_factors
+        self.n_pretrain_iter = n_pretrain_iter
+        self.max_iter = max_iter
+        self.attack_weight = attack_weight
+        self.attack_reduction = attack_reduction
+        self.margin = margin
+        self.k = k
+
     def _check_pretraining(self):
-        if self.n_pretrain_iter >= self.max_iter:
-            raise ValueError(
-                f"n_pretrain_iter={self.n_pretrain_iter} must leave at least one of the "
-                f"max_iter={self.max_iter} epochs for the attack."
-            )
+        check_pretraining(self.n_pretrain_iter, self.max_iter, "the attack")
 
     def _attack_term(self, known, budget, n_ratings):
         # The squared error is averaged over the ratings. Gradient steps on single ratings amount to

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -10,15 +9,20 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
+from skrecsec.attacks._aush_networks import AdversarialNetworks
 from skrecsec.attacks._fillers import candidates_by_popularity, profiles_from_fillers
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._registry import register
+from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
 
 # Below any weight of a filler that matters: items without weight come last, in random order.
 _SMALLEST_WEIGHT = 1e-9
 
 
+@register("attack", "aush")
+@complete
 class AUSHAttackTransformer(BaseAttackTransformer):
     r"""AUSH: augmented genuine profiles.
 
@@ -61,59 +65,21 @@ class AUSHAttackTransformer(BaseAttackTransformer):
     batch_size : int, default=64
         Number of templates of a mini-batch.
 
-    target_items : {"unpopular", "random"} or array-like of int, default="unpopular"
-        The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
-        rated ones where there are too few of these), random ones, or those with the given indices.
-
-    n_targets : int, default=5
-        Number of targets to choose, at most all items. Ignored if `target_items` is an array.
-
-    attack_size : float or int, default=0.03
-        Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
-        least one), an int as it is.
-
-    n_fillers : int or "mean", default="mean"
-        Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
-        of ratings of the known users, rounded, but at least the number of targets.
-
-    knowledge : float, default=0.4
-        Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
-
-    goal : {"push", "nuke"}, default="push"
-        Whether targets are given the highest or the lowest rating level.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines targets, known users and profiles, each from a stream of its own: attacks with
-        the same int share targets and known users.
+    %(threat_model)s
 
     Attributes
     ----------
-    poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
-        The fake profiles, on the scale of the data.
-
-    n_distinct_profiles_ : int
-        How many of them are distinct: copies of one profile are easy to detect.
+    %(poison)s
 
     selected_items_ : ndarray of shape (n_selected,)
         Sorted indices of the items that the generator rates.
 
-    target_items_ : ndarray of shape (n_targets,)
-        Indices of the target items.
-
-    known_users_ : ndarray of shape (n_known_users,)
-        Sorted indices of the users whose profiles were seen.
-
-    rating_levels_ : ndarray of shape (n_levels,)
-        Sorted rating levels; ratings of fake profiles are among them.
+    %(threat)s
 
     n_iter_ : int
         Number of epochs for which the networks are trained, if there are selected items.
 
-    n_features_in_ : int
-        Number of items.
-
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had any.
+    %(features)s
 
     See Also
     --------
@@ -122,10 +88,7 @@ class AUSHAttackTransformer(BaseAttackTransformer):
 
     Notes
     -----
-    .. note::
-        `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
-        so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
-        thereby trained on poisoned data and asked about genuine users only.
+    %(appends_rows)s
 
     Templates are the known users who have rated enough to fill a profile without selected and
     target items. If these are fewer than the fake profiles, those with most ratings come next, and
@@ -203,23 +166,9 @@ class AUSHAttackTransformer(BaseAttackTransformer):
         max_iter=50,
         learning_rate=0.001,
         batch_size=64,
-        target_items="unpopular",
-        n_targets=5,
-        attack_size=0.03,
-        n_fillers="mean",
-        knowledge=0.4,
-        goal="push",
-        random_state=None,
+        **threat_model,
     ):
-        super().__init__(
-            target_items=target_items,
-            n_targets=n_targets,
-            attack_size=attack_size,
-            n_fillers=n_fillers,
-            knowledge=knowledge,
-            goal=goal,
-            random_state=random_state,
-        )
+        super().__init__(**threat_model)
         self.selected_fraction = selected_fraction
         self.filler_sampling = filler_sampling
         self.reconstruction_weight = reconstruction_weight
@@ -378,161 +327,3 @@ def add_ratings(profiles, items, ratings) -> sp.csr_array:
     return profiles + profiles_from_fillers(
         np.tile(items, (profiles.shape[0], 1)), ratings, profiles.shape[1]
     )
-
-
-# --- networks -------------------------------------------------------------------------------------
-
-
-class Perceptron:
-    """A perceptron of rectified linear units, trained by Adam (Kingma & Ba, 2015).
-
-    Modules of torch draw their weights from its global random state when they are made, and the
-    first optimiser of a process takes a second to import: hence neither is used.
-    """
-
-    _BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8
-
-    def __init__(self, sizes, learning_rate: float, rng):
-        """Draw the weights of layers with the given numbers of units, Xavier-uniform."""
-        self.parameters = []
-        for n_inputs, n_outputs in pairwise(sizes):
-            bound = np.sqrt(6 / (n_inputs + n_outputs))
-            weights = rng.uniform(-bound, bound, (n_inputs, n_outputs))
-            self.parameters += [_tensor(weights), _tensor(np.zeros(n_outputs))]
-        for parameter in self.parameters:
-            parameter.requires_grad_()
-        self._moments = [
-            parameter.new_zeros((2, *parameter.shape)) for parameter in self.parameters
-        ]
-        self._learning_rate = learning_rate
-        self._n_steps = 0
-
-    def __call__(self, x):
-        """Return the outputs of the last layer, (n_rows, n_outputs), before any non-linearity."""
-        *hidden, last = zip(self.parameters[::2], self.parameters[1::2], strict=True)
-        for weights, bias in hidden:
-            x = (x @ weights + bias).relu()
-        return x @ last[0] + last[1]
-
-    def step(self, loss):
-        """Take one step down the gradient of a loss that was computed with this network."""
-        import torch
-
-        gradients = torch.autograd.grad(loss, self.parameters)
-        self._n_steps += 1
-        step_size = self._learning_rate / (1 - self._BETA1**self._n_steps)
-        correction = 1 - self._BETA2**self._n_steps
-        with torch.no_grad():
-            for parameter, gradient, (mean, square) in zip(
-                self.parameters, gradients, self._moments, strict=True
-            ):
-                mean.lerp_(gradient, 1 - self._BETA1)
-                square.lerp_(gradient.square(), 1 - self._BETA2)
-                scale = (square / correction).sqrt_().add_(self._EPS)
-                parameter.addcdiv_(mean, scale, value=-step_size)
-
-
-class AdversarialNetworks:
-    """The generator, which rates selected items, and the discriminator, which judges profiles.
-
-    Fillers come in as CSR, ratings of selected items as arrays, 0 where there is none, all on the
-    scale of the data; the networks see them divided by the highest level. The shilling loss drives
-    ratings to `shilling_aim`: those of `n_shilled` items of its own, or of the selected ones for 0.
-    """
-
-    def __init__(
-        self,
-        *,
-        n_items,
-        n_selected,
-        n_shilled,
-        shilling_aim,
-        n_hidden,
-        rating_range,
-        loss_weights,
-        learning_rate,
-        rng,
-    ):
-        self._lowest, self._highest = (float(level) for level in rating_range)
-        self._n_selected = n_selected
-        self._first_shilled = n_selected if n_shilled else 0
-        self._shilling_aim = float(shilling_aim) / self._highest
-        self._loss_weights = loss_weights
-        sizes = [n_items, n_hidden, n_selected + n_shilled]
-        self.generator = Perceptron(sizes, learning_rate, rng)
-        self.discriminator = Perceptron(
-            [n_items + n_selected, n_hidden, n_hidden, 1], learning_rate, rng
-        )
-
-    def rate(self, fillers) -> np.ndarray:
-        """Return the generator's ratings of the selected items, (n_profiles, n_selected)."""
-        ratings, _ = self._generate(_tensor(fillers.toarray() / self._highest))
-        return ratings.detach().numpy().astype(np.float64) * self._highest
-
-    def step(self, fillers, selected):
-        """Train the discriminator, then the generator, on a batch of templates."""
-        fillers = _tensor(fillers.toarray() / self._highest)
-        genuine = _tensor(selected / self._highest)
-        rated = (genuine > 0).to(genuine.dtype)
-        generated, shilled = self._generate(fillers)
-        on_genuine = self._judge(fillers, genuine)
-        on_generated = self._judge(fillers, generated.detach() * rated)
-        self.discriminator.step(discriminator_loss(on_genuine, on_generated))
-        judgement = self._judge(fillers, generated * rated)
-        shortfalls = self._shilling_aim - shilled
-        loss = generator_loss(judgement, generated, genuine, rated, shortfalls, *self._loss_weights)
-        self.generator.step(loss)
-
-    def _generate(self, fillers):
-        """Return the ratings of the selected items and those that the shilling loss acts on."""
-        lowest = self._lowest / self._highest
-        ratings = lowest + (1 - lowest) * self.generator(fillers).sigmoid()
-        return ratings[:, : self._n_selected], ratings[:, self._first_shilled :]
-
-    def _judge(self, fillers, selected):
-        """Return the log-odds, to the discriminator, that profiles are genuine."""
-        return self.discriminator(_hstack(fillers, selected))
-
-
-def discriminator_loss(on_genuine, on_generated):
-    """Return the mean negative log-likelihood of both labels, given log-odds of being genuine."""
-    from torch.nn.functional import softplus
-
-    return softplus(-on_genuine).mean() + softplus(on_generated).mean()
-
-
-def generator_loss(
-    judgement,
-    generated,
-    genuine,
-    rated,
-    shortfalls,
-    reconstruction_weight: float,
-    shilling_weight: float,
-):
-    """Return adversarial, reconstruction and shilling loss together.
-
-    `judgement` is the discriminator's on the generated profiles, `rated` is 1 where a template has
-    rated a selected item, `shortfalls` are what ratings lack of those aimed at; all ratings are on
-    the [0, 1] scale.
-    """
-    from torch.nn.functional import softplus
-
-    adversarial = softplus(-judgement).mean()
-    errors = (generated - genuine).square() * rated
-    reconstruction = errors.sum() / rated.sum().clamp(min=1)
-    shilling = shortfalls.square().mean()
-    return adversarial + reconstruction_weight * reconstruction + shilling_weight * shilling
-
-
-def _tensor(array):
-    import torch
-
-    # A copy, in memory that torch has aligned: the bits of its products may depend on that.
-    return torch.tensor(array, dtype=torch.float32, device="cpu")
-
-
-def _hstack(*tensors):
-    import torch
-
-    return torch.cat(tensors, dim=1)

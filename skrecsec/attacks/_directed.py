@@ -18,8 +18,12 @@ from skrecsec.attacks._fillers import (
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.utils._compat import Interval, StrOptions
 from skrecsec.utils._items import check_item_indices
+from skrecsec.utils._registry import register
+from skrecsec.utils._signatures import complete
 
 
+@register("attack", "segment")
+@complete
 class SegmentAttackTransformer(BaseAttackTransformer):
     """Segment attack: the targets in the company of what a group of users likes.
 
@@ -37,56 +41,18 @@ class SegmentAttackTransformer(BaseAttackTransformer):
     segment_fraction : float, default=0.1
         With ``"similar"``, the share of the fillers, in [0, 1], that are items of the segment.
 
-    target_items : {"unpopular", "random"} or array-like of int, default="unpopular"
-        The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
-        rated ones where there are too few of these), random ones, or those with the given indices.
-
-    n_targets : int, default=5
-        Number of targets to choose, at most all items. Ignored if `target_items` is an array.
-
-    attack_size : float or int, default=0.03
-        Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
-        least one), an int as it is.
-
-    n_fillers : int or "mean", default="mean"
-        Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
-        of ratings of the known users, rounded, but at least the number of targets.
-
-    knowledge : float, default=0.4
-        Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
-
-    goal : {"push", "nuke"}, default="push"
-        Whether targets are given the highest or the lowest rating level.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines targets, known users and profiles, each from a stream of its own: attacks with
-        the same int share targets and known users.
+    %(threat_model)s
 
     Attributes
     ----------
-    poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
-        The fake profiles, on the scale of the data.
-
-    n_distinct_profiles_ : int
-        How many of them are distinct: copies of one profile are easy to detect.
+    %(poison)s
 
     segment_items_ : ndarray of shape (n_segment_items,)
         Sorted indices of the items of the segment.
 
-    target_items_ : ndarray of shape (n_targets,)
-        Indices of the target items.
+    %(threat)s
 
-    known_users_ : ndarray of shape (n_known_users,)
-        Sorted indices of the users whose profiles were seen.
-
-    rating_levels_ : ndarray of shape (n_levels,)
-        Sorted rating levels; ratings of fake profiles are among them.
-
-    n_features_in_ : int
-        Number of items.
-
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had any.
+    %(features)s
 
     See Also
     --------
@@ -94,10 +60,7 @@ class SegmentAttackTransformer(BaseAttackTransformer):
 
     Notes
     -----
-    .. note::
-        `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
-        so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
-        thereby trained on poisoned data and asked about genuine users only.
+    %(appends_rows)s
 
     With ``segment_items="similar"`` items are compared by the cosine of their known ratings, an
     absent rating counting as 0, to those of the item that most known users have rated; of equal
@@ -135,23 +98,9 @@ class SegmentAttackTransformer(BaseAttackTransformer):
         *,
         segment_items="similar",
         segment_fraction=0.1,
-        target_items="unpopular",
-        n_targets=5,
-        attack_size=0.03,
-        n_fillers="mean",
-        knowledge=0.4,
-        goal="push",
-        random_state=None,
+        **threat_model,
     ):
-        super().__init__(
-            target_items=target_items,
-            n_targets=n_targets,
-            attack_size=attack_size,
-            n_fillers=n_fillers,
-            knowledge=knowledge,
-            goal=goal,
-            random_state=random_state,
-        )
+        super().__init__(**threat_model)
         self.segment_items = segment_items
         self.segment_fraction = segment_fraction
 
@@ -181,6 +130,8 @@ class SegmentAttackTransformer(BaseAttackTransformer):
         return items
 
 
+@register("attack", "lovehate")
+@complete
 class LoveHateAttackTransformer(BaseAttackTransformer):
     """Love-hate attack: the targets are rated lowest, random fillers highest.
 
@@ -189,53 +140,15 @@ class LoveHateAttackTransformer(BaseAttackTransformer):
 
     Parameters
     ----------
-    target_items : {"unpopular", "random"} or array-like of int, default="unpopular"
-        The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
-        rated ones where there are too few of these), random ones, or those with the given indices.
-
-    n_targets : int, default=5
-        Number of targets to choose, at most all items. Ignored if `target_items` is an array.
-
-    attack_size : float or int, default=0.03
-        Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
-        least one), an int as it is.
-
-    n_fillers : int or "mean", default="mean"
-        Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
-        of ratings of the known users, rounded, but at least the number of targets.
-
-    knowledge : float, default=0.4
-        Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
-
-    goal : {"push", "nuke"}, default="nuke"
-        Whether targets are given the highest or the lowest rating level.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines targets, known users and profiles, each from a stream of its own: attacks with
-        the same int share targets and known users.
+    %(threat_model)s
 
     Attributes
     ----------
-    poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
-        The fake profiles, on the scale of the data.
+    %(poison)s
 
-    n_distinct_profiles_ : int
-        How many of them are distinct: copies of one profile are easy to detect.
+    %(threat)s
 
-    target_items_ : ndarray of shape (n_targets,)
-        Indices of the target items.
-
-    known_users_ : ndarray of shape (n_known_users,)
-        Sorted indices of the users whose profiles were seen.
-
-    rating_levels_ : ndarray of shape (n_levels,)
-        Sorted rating levels; ratings of fake profiles are among them.
-
-    n_features_in_ : int
-        Number of items.
-
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had any.
+    %(features)s
 
     See Also
     --------
@@ -244,10 +157,7 @@ class LoveHateAttackTransformer(BaseAttackTransformer):
 
     Notes
     -----
-    .. note::
-        `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
-        so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
-        thereby trained on poisoned data and asked about genuine users only.
+    %(appends_rows)s
 
     Time and memory are O(n_ratings + n_items + n_fake_profiles n_fillers).
 
@@ -267,26 +177,8 @@ class LoveHateAttackTransformer(BaseAttackTransformer):
     (np.float64(1.0), np.float64(5.0))
     """
 
-    def __init__(
-        self,
-        *,
-        target_items="unpopular",
-        n_targets=5,
-        attack_size=0.03,
-        n_fillers="mean",
-        knowledge=0.4,
-        goal="nuke",
-        random_state=None,
-    ):
-        super().__init__(
-            target_items=target_items,
-            n_targets=n_targets,
-            attack_size=attack_size,
-            n_fillers=n_fillers,
-            knowledge=knowledge,
-            goal=goal,
-            random_state=random_state,
-        )
+    def __init__(self, *, goal="nuke", **threat_model):
+        super().__init__(goal=goal, **threat_model)
 
     def _craft_profiles(self, known, budget, rng):
         items = random_fillers(known.shape[1], budget, rng)
@@ -295,6 +187,8 @@ class LoveHateAttackTransformer(BaseAttackTransformer):
         return profiles_from_fillers(items, np.full(items.shape, opposite), known.shape[1])
 
 
+@register("attack", "reversebandwagon")
+@complete
 class ReverseBandwagonAttackTransformer(BaseAttackTransformer):
     """Reverse bandwagon attack: the targets in the company of what is widely disliked.
 
@@ -308,56 +202,18 @@ class ReverseBandwagonAttackTransformer(BaseAttackTransformer):
         Share of the fillers, in [0, 1], that are disliked items, rated with the lowest level
         whatever the goal.
 
-    target_items : {"unpopular", "random"} or array-like of int, default="unpopular"
-        The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
-        rated ones where there are too few of these), random ones, or those with the given indices.
-
-    n_targets : int, default=5
-        Number of targets to choose, at most all items. Ignored if `target_items` is an array.
-
-    attack_size : float or int, default=0.03
-        Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
-        least one), an int as it is.
-
-    n_fillers : int or "mean", default="mean"
-        Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
-        of ratings of the known users, rounded, but at least the number of targets.
-
-    knowledge : float, default=0.4
-        Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
-
-    goal : {"push", "nuke"}, default="nuke"
-        Whether targets are given the highest or the lowest rating level.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines targets, known users and profiles, each from a stream of its own: attacks with
-        the same int share targets and known users.
+    %(threat_model)s
 
     Attributes
     ----------
-    poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
-        The fake profiles, on the scale of the data.
-
-    n_distinct_profiles_ : int
-        How many of them are distinct: copies of one profile are easy to detect.
+    %(poison)s
 
     disliked_items_ : ndarray of shape (n_disliked,)
         Sorted indices of the disliked items.
 
-    target_items_ : ndarray of shape (n_targets,)
-        Indices of the target items.
+    %(threat)s
 
-    known_users_ : ndarray of shape (n_known_users,)
-        Sorted indices of the users whose profiles were seen.
-
-    rating_levels_ : ndarray of shape (n_levels,)
-        Sorted rating levels; ratings of fake profiles are among them.
-
-    n_features_in_ : int
-        Number of items.
-
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had any.
+    %(features)s
 
     See Also
     --------
@@ -366,10 +222,7 @@ class ReverseBandwagonAttackTransformer(BaseAttackTransformer):
 
     Notes
     -----
-    .. note::
-        `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
-        so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
-        thereby trained on poisoned data and asked about genuine users only.
+    %(appends_rows)s
 
     Disliked are the items with the lowest means of known ratings among those with at least as many
     of these as an item has on average; if they are too few, the next most rated ones follow. Ties
@@ -397,27 +250,8 @@ class ReverseBandwagonAttackTransformer(BaseAttackTransformer):
         "disliked_fraction": [Interval(Real, 0, 1, closed="both")],
     }
 
-    def __init__(
-        self,
-        *,
-        disliked_fraction=0.1,
-        target_items="unpopular",
-        n_targets=5,
-        attack_size=0.03,
-        n_fillers="mean",
-        knowledge=0.4,
-        goal="nuke",
-        random_state=None,
-    ):
-        super().__init__(
-            target_items=target_items,
-            n_targets=n_targets,
-            attack_size=attack_size,
-            n_fillers=n_fillers,
-            knowledge=knowledge,
-            goal=goal,
-            random_state=random_state,
-        )
+    def __init__(self, *, disliked_fraction=0.1, goal="nuke", **threat_model):
+        super().__init__(goal=goal, **threat_model)
         self.disliked_fraction = disliked_fraction
 
     def _craft_profiles(self, known, budget, rng):

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
 
-from skrecsec.attacks._attack_loss import AttackLossMixin
+from skrecsec.attacks._attack_loss import BaseAttackLossTransformer
 from skrecsec.attacks._fillers import filler_candidates, profiles_from_fillers
-from skrecsec.base import BaseAttackTransformer, complete_profiles
-from skrecsec.recommenders._solver import (
+from skrecsec.base import complete_profiles
+from skrecsec.training import (
+    Epoch,
     RatingData,
     SGDSolver,
     finite_scores,
     initial_factors,
     plan_pairs,
+    train,
 )
 from skrecsec.utils._compat import Interval
 from skrecsec.utils._ranking import top_k
+from skrecsec.utils._registry import register
+from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
 
 
-class DLAttackTransformer(AttackLossMixin, BaseAttackTransformer):
+@register("attack", "dl")
+@complete
+class DLAttackTransformer(BaseAttackLossTransformer):
     r"""DL attack: one fake user after another rates what a poisoned model predicts for it.
 
     A new fake user has rated the targets only. A surrogate recommender, the poison model, is
@@ -45,6 +52,9 @@ class DLAttackTransformer(AttackLossMixin, BaseAttackTransformer):
         Number of epochs that the poison model is trained on for each fake user after the first one.
         Ignored if `reuse_model` is False.
 
+    learning_rate : float, default=0.02
+        Step size of the poison model's stochastic gradient descent.
+
     n_factors : int, default=128
         Number of latent factors of the poison model.
 
@@ -55,73 +65,20 @@ class DLAttackTransformer(AttackLossMixin, BaseAttackTransformer):
     max_iter : int, default=30
         Number of epochs in all for a new poison model.
 
-    learning_rate : float, default=0.02
-        Step size of the poison model's stochastic gradient descent.
+    %(attack_loss)s
 
-    attack_weight : float, default=1.0
-        Weight of the attack loss against the mean squared error of the ratings.
-
-    attack_reduction : {"mean", "sum"}, default="mean"
-        Whether the attack loss is averaged over known users and targets or added up. The original
-        writes a sum; with it, `attack_weight` has to be small for the descent to be stable.
-
-    margin : float, default=1.0
-        The threshold :math:`\kappa`: how far, in logarithms of the predicted rating, a target is
-        pushed beyond the last item of a list.
-
-    k : int, default=50
-        Length of the lists that targets are pushed into.
-
-    target_items : {"unpopular", "random"} or array-like of int, default="unpopular"
-        The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
-        rated ones where there are too few of these), random ones, or those with the given indices.
-
-    n_targets : int, default=5
-        Number of targets to choose, at most all items. Ignored if `target_items` is an array.
-
-    attack_size : float or int, default=0.03
-        Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
-        least one), an int as it is.
-
-    n_fillers : int or "mean", default="mean"
-        Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
-        of ratings of the known users, rounded, but at least the number of targets.
-
-    knowledge : float, default=0.4
-        Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
-
-    goal : {"push", "nuke"}, default="push"
-        Whether targets are given the highest or the lowest rating level.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines targets, known users and profiles, each from a stream of its own: attacks with
-        the same int share targets and known users.
+    %(threat_model)s
 
     Attributes
     ----------
-    poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
-        The fake profiles, on the scale of the data.
+    %(poison)s
 
-    n_distinct_profiles_ : int
-        How many of them are distinct: copies of one profile are easy to detect.
-
-    target_items_ : ndarray of shape (n_targets,)
-        Indices of the target items.
-
-    known_users_ : ndarray of shape (n_known_users,)
-        Sorted indices of the users whose profiles were seen.
-
-    rating_levels_ : ndarray of shape (n_levels,)
-        Sorted rating levels; ratings of fake profiles are among them.
+    %(threat)s
 
     n_iter_ : int
         Number of epochs of all poison models together.
 
-    n_features_in_ : int
-        Number of items.
-
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had any.
+    %(features)s
 
     See Also
     --------
@@ -129,10 +86,7 @@ class DLAttackTransformer(AttackLossMixin, BaseAttackTransformer):
 
     Notes
     -----
-    .. note::
-        `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
-        so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
-        thereby trained on poisoned data and asked about genuine users only.
+    %(appends_rows)s
 
     With :math:`h(u, i)` the output of the poison model, U the known users, T the targets and
     :math:`i_u` the last of the k best items that u has not rated, the attack loss is
@@ -183,8 +137,7 @@ class DLAttackTransformer(AttackLossMixin, BaseAttackTransformer):
     """
 
     _parameter_constraints: dict = {
-        **BaseAttackTransformer._parameter_constraints,
-        **AttackLossMixin._parameter_constraints,
+        **BaseAttackLossTransformer._parameter_constraints,
         "selection_decay": [Interval(Real, 0, 1, closed="right")],
         "reuse_model": ["boolean"],
         "n_update_iter": [Interval(Integral, 1, None, closed="left")],
@@ -197,42 +150,16 @@ class DLAttackTransformer(AttackLossMixin, BaseAttackTransformer):
         selection_decay=0.9,
         reuse_model=True,
         n_update_iter=3,
-        n_factors=128,
-        n_pretrain_iter=1,
         max_iter=30,
         learning_rate=0.02,
-        attack_weight=1.0,
-        attack_reduction="mean",
         margin=1.0,
-        k=50,
-        target_items="unpopular",
-        n_targets=5,
-        attack_size=0.03,
-        n_fillers="mean",
-        knowledge=0.4,
-        goal="push",
-        random_state=None,
+        **surrogate,
     ):
-        super().__init__(
-            target_items=target_items,
-            n_targets=n_targets,
-            attack_size=attack_size,
-            n_fillers=n_fillers,
-            knowledge=knowledge,
-            goal=goal,
-            random_state=random_state,
-        )
+        super().__init__(max_iter=max_iter, margin=margin, **surrogate)
         self.selection_decay = selection_decay
         self.reuse_model = reuse_model
         self.n_update_iter = n_update_iter
-        self.n_factors = n_factors
-        self.n_pretrain_iter = n_pretrain_iter
-        self.max_iter = max_iter
         self.learning_rate = learning_rate
-        self.attack_weight = attack_weight
-        self.attack_reduction = attack_reduction
-        self.margin = margin
-        self.k = k
 
     def _craft_profiles(self, known, budget, rng):
         self._check_pretraining()
@@ -268,9 +195,13 @@ class DLAttackTransformer(AttackLossMixin, BaseAttackTransformer):
         data = RatingData.from_matrix(ratings, 0.0, rng, levels=budget.rating_levels)
         solver = SGDSolver(data, *factors, learning_rate=self.learning_rate, sigmoid=True)
         term = self._attack_term(known, budget, ratings.nnz)
-        for epoch in range(n_iter):
-            attack = term if epoch >= n_pretrain_iter else None
+
+        def run(attack):
             solver.run_pairs(plan_pairs(data, rng), attack, rng)
+            return {}
+
+        terms = [None if epoch < n_pretrain_iter else term for epoch in range(n_iter)]
+        train(solver, (Epoch(partial(run, attack)) for attack in terms))
         self.n_iter_ += n_iter
         return factors
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from numba import njit
 
+from skrecsec.utils._compiling import jit
 from skrecsec.utils._ranking import row_blocks, top_k
 
 
@@ -49,7 +49,7 @@ def sample_items(candidates, n_profiles: int, n_draws: int, rng) -> np.ndarray:
     return _partial_shuffles(candidates.copy(), rng.random((n_profiles, n_draws)))
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _partial_shuffles(candidates, uniforms):
     """Fisher-Yates, stopped after as many swaps as items are wanted.
 

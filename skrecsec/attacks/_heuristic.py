@@ -14,60 +14,26 @@ from skrecsec.attacks._fillers import (
 )
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.utils._compat import Interval
+from skrecsec.utils._registry import register
+from skrecsec.utils._signatures import complete
 
 
+@register("attack", "random")
+@complete
 class RandomAttackTransformer(BaseAttackTransformer):
     """Random attack: random filler items, rated around the mean of all ratings.
 
     Parameters
     ----------
-    target_items : {"unpopular", "random"} or array-like of int, default="unpopular"
-        The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
-        rated ones where there are too few of these), random ones, or those with the given indices.
-
-    n_targets : int, default=5
-        Number of targets to choose, at most all items. Ignored if `target_items` is an array.
-
-    attack_size : float or int, default=0.03
-        Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
-        least one), an int as it is.
-
-    n_fillers : int or "mean", default="mean"
-        Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
-        of ratings of the known users, rounded, but at least the number of targets.
-
-    knowledge : float, default=0.4
-        Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
-
-    goal : {"push", "nuke"}, default="push"
-        Whether targets are given the highest or the lowest rating level.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines targets, known users and profiles, each from a stream of its own: attacks with
-        the same int share targets and known users.
+    %(threat_model)s
 
     Attributes
     ----------
-    poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
-        The fake profiles, on the scale of the data.
+    %(poison)s
 
-    n_distinct_profiles_ : int
-        How many of them are distinct: copies of one profile are easy to detect.
+    %(threat)s
 
-    target_items_ : ndarray of shape (n_targets,)
-        Indices of the target items.
-
-    known_users_ : ndarray of shape (n_known_users,)
-        Sorted indices of the users whose profiles were seen.
-
-    rating_levels_ : ndarray of shape (n_levels,)
-        Sorted rating levels; ratings of fake profiles are among them.
-
-    n_features_in_ : int
-        Number of items.
-
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had any.
+    %(features)s
 
     See Also
     --------
@@ -76,10 +42,7 @@ class RandomAttackTransformer(BaseAttackTransformer):
 
     Notes
     -----
-    .. note::
-        `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
-        so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
-        thereby trained on poisoned data and asked about genuine users only.
+    %(appends_rows)s
 
     Ratings are drawn from a normal distribution with the mean and standard deviation of all known
     ratings and projected to the nearest level. Time and memory are O(n_ratings + n_items +
@@ -109,58 +72,22 @@ class RandomAttackTransformer(BaseAttackTransformer):
         return profiles_from_fillers(items, ratings, known.shape[1])
 
 
+@register("attack", "average")
+@complete
 class AverageAttackTransformer(BaseAttackTransformer):
     """Average attack: random filler items, each rated around its own mean.
 
     Parameters
     ----------
-    target_items : {"unpopular", "random"} or array-like of int, default="unpopular"
-        The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
-        rated ones where there are too few of these), random ones, or those with the given indices.
-
-    n_targets : int, default=5
-        Number of targets to choose, at most all items. Ignored if `target_items` is an array.
-
-    attack_size : float or int, default=0.03
-        Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
-        least one), an int as it is.
-
-    n_fillers : int or "mean", default="mean"
-        Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
-        of ratings of the known users, rounded, but at least the number of targets.
-
-    knowledge : float, default=0.4
-        Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
-
-    goal : {"push", "nuke"}, default="push"
-        Whether targets are given the highest or the lowest rating level.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines targets, known users and profiles, each from a stream of its own: attacks with
-        the same int share targets and known users.
+    %(threat_model)s
 
     Attributes
     ----------
-    poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
-        The fake profiles, on the scale of the data.
+    %(poison)s
 
-    n_distinct_profiles_ : int
-        How many of them are distinct: copies of one profile are easy to detect.
+    %(threat)s
 
-    target_items_ : ndarray of shape (n_targets,)
-        Indices of the target items.
-
-    known_users_ : ndarray of shape (n_known_users,)
-        Sorted indices of the users whose profiles were seen.
-
-    rating_levels_ : ndarray of shape (n_levels,)
-        Sorted rating levels; ratings of fake profiles are among them.
-
-    n_features_in_ : int
-        Number of items.
-
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had any.
+    %(features)s
 
     See Also
     --------
@@ -169,10 +96,7 @@ class AverageAttackTransformer(BaseAttackTransformer):
 
     Notes
     -----
-    .. note::
-        `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
-        so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
-        thereby trained on poisoned data and asked about genuine users only.
+    %(appends_rows)s
 
     A filler's rating is drawn from a normal distribution with the mean and standard deviation of
     the known ratings of that item and projected to the nearest level; where an item has no known
@@ -202,6 +126,8 @@ class AverageAttackTransformer(BaseAttackTransformer):
         return average_profiles(known, budget, rng)
 
 
+@register("attack", "bandwagon")
+@complete
 class BandwagonAttackTransformer(BaseAttackTransformer):
     """Bandwagon attack: some fillers are the most popular items, rated highest.
 
@@ -214,53 +140,15 @@ class BandwagonAttackTransformer(BaseAttackTransformer):
         Share of the fillers, in [0, 1], that are the most popular items, rated with the highest
         level whatever the goal.
 
-    target_items : {"unpopular", "random"} or array-like of int, default="unpopular"
-        The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
-        rated ones where there are too few of these), random ones, or those with the given indices.
-
-    n_targets : int, default=5
-        Number of targets to choose, at most all items. Ignored if `target_items` is an array.
-
-    attack_size : float or int, default=0.03
-        Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
-        least one), an int as it is.
-
-    n_fillers : int or "mean", default="mean"
-        Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
-        of ratings of the known users, rounded, but at least the number of targets.
-
-    knowledge : float, default=0.4
-        Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
-
-    goal : {"push", "nuke"}, default="push"
-        Whether targets are given the highest or the lowest rating level.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines targets, known users and profiles, each from a stream of its own: attacks with
-        the same int share targets and known users.
+    %(threat_model)s
 
     Attributes
     ----------
-    poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
-        The fake profiles, on the scale of the data.
+    %(poison)s
 
-    n_distinct_profiles_ : int
-        How many of them are distinct: copies of one profile are easy to detect.
+    %(threat)s
 
-    target_items_ : ndarray of shape (n_targets,)
-        Indices of the target items.
-
-    known_users_ : ndarray of shape (n_known_users,)
-        Sorted indices of the users whose profiles were seen.
-
-    rating_levels_ : ndarray of shape (n_levels,)
-        Sorted rating levels; ratings of fake profiles are among them.
-
-    n_features_in_ : int
-        Number of items.
-
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had any.
+    %(features)s
 
     See Also
     --------
@@ -270,10 +158,7 @@ class BandwagonAttackTransformer(BaseAttackTransformer):
 
     Notes
     -----
-    .. note::
-        `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
-        so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
-        thereby trained on poisoned data and asked about genuine users only.
+    %(appends_rows)s
 
     Popularity is the number of ratings among the known profiles. Ties are broken by the lower
     index. Time and memory are O(n_ratings + n_items log n_items + n_fake_profiles n_fillers).
@@ -303,23 +188,9 @@ class BandwagonAttackTransformer(BaseAttackTransformer):
         self,
         *,
         popular_fraction=0.1,
-        target_items="unpopular",
-        n_targets=5,
-        attack_size=0.03,
-        n_fillers="mean",
-        knowledge=0.4,
-        goal="push",
-        random_state=None,
+        **threat_model,
     ):
-        super().__init__(
-            target_items=target_items,
-            n_targets=n_targets,
-            attack_size=attack_size,
-            n_fillers=n_fillers,
-            knowledge=knowledge,
-            goal=goal,
-            random_state=random_state,
-        )
+        super().__init__(**threat_model)
         self.popular_fraction = popular_fraction
 
     def _craft_profiles(self, known, budget, rng):

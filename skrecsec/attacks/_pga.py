@@ -8,15 +8,19 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.attacks._fillers import average_profiles, highest_fillers, profiles_from_fillers
-from skrecsec.attacks._ridge import RidgeFactorization, largest_singular_value
 from skrecsec.base import BaseAttackTransformer, complete_profiles
+from skrecsec.training import RidgeFactorization, largest_singular_value
 from skrecsec.utils._compat import Interval
+from skrecsec.utils._registry import register
+from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
 
 # The first fit of the surrogate starts from nothing, later ones from the last.
 _N_INITIAL_SWEEPS = 10
 
 
+@register("attack", "pga")
+@complete
 class PGAAttackTransformer(BaseAttackTransformer):
     r"""Projected gradient ascent attack on the alternating least squares of a factorisation.
 
@@ -44,56 +48,18 @@ class PGAAttackTransformer(BaseAttackTransformer):
         Number of alternating sweeps of ridge solves in each step: so many to fit the surrogate
         again, and so many to differentiate through.
 
-    target_items : {"unpopular", "random"} or array-like of int, default="unpopular"
-        The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
-        rated ones where there are too few of these), random ones, or those with the given indices.
-
-    n_targets : int, default=5
-        Number of targets to choose, at most all items. Ignored if `target_items` is an array.
-
-    attack_size : float or int, default=0.03
-        Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
-        least one), an int as it is.
-
-    n_fillers : int or "mean", default="mean"
-        Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
-        of ratings of the known users, rounded, but at least the number of targets.
-
-    knowledge : float, default=0.4
-        Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
-
-    goal : {"push", "nuke"}, default="push"
-        Whether targets are given the highest or the lowest rating level.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines targets, known users and profiles, each from a stream of its own: attacks with
-        the same int share targets and known users.
+    %(threat_model)s
 
     Attributes
     ----------
-    poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
-        The fake profiles, on the scale of the data.
+    %(poison)s
 
-    n_distinct_profiles_ : int
-        How many of them are distinct: copies of one profile are easy to detect.
-
-    target_items_ : ndarray of shape (n_targets,)
-        Indices of the target items.
-
-    known_users_ : ndarray of shape (n_known_users,)
-        Sorted indices of the users whose profiles were seen.
-
-    rating_levels_ : ndarray of shape (n_levels,)
-        Sorted rating levels; ratings of fake profiles are among them.
+    %(threat)s
 
     n_iter_ : int
         Number of gradient steps.
 
-    n_features_in_ : int
-        Number of items.
-
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had any.
+    %(features)s
 
     See Also
     --------
@@ -102,10 +68,7 @@ class PGAAttackTransformer(BaseAttackTransformer):
 
     Notes
     -----
-    .. note::
-        `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
-        so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
-        thereby trained on poisoned data and asked about genuine users only.
+    %(appends_rows)s
 
     With ratings :math:`x_{ui}` on the [0, 1] scale, the factors of the surrogate satisfy
 
@@ -177,23 +140,9 @@ class PGAAttackTransformer(BaseAttackTransformer):
         max_iter=20,
         learning_rate=0.05,
         n_sweeps=2,
-        target_items="unpopular",
-        n_targets=5,
-        attack_size=0.03,
-        n_fillers="mean",
-        knowledge=0.4,
-        goal="push",
-        random_state=None,
+        **threat_model,
     ):
-        super().__init__(
-            target_items=target_items,
-            n_targets=n_targets,
-            attack_size=attack_size,
-            n_fillers=n_fillers,
-            knowledge=knowledge,
-            goal=goal,
-            random_state=random_state,
-        )
+        super().__init__(**threat_model)
         self.n_factors = n_factors
         self.reg = reg
         self.max_iter = max_iter

@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.base import BaseRecommender
-from skrecsec.utils.validation import check_ratings
 
 
 class PopularityRecommender(BaseRecommender):
@@ -24,7 +23,7 @@ class PopularityRecommender(BaseRecommender):
 
     def fit(self, X, y=None):
         """Count the ratings of each item."""
-        X = check_ratings(X, estimator=self)
+        X = self._check_ratings(X)
         self.counts_ = np.bincount(X.indices, minlength=X.shape[1])
         return self
 
@@ -55,7 +54,7 @@ class ImplicitRecommender(BaseRecommender):
         from implicit.als import AlternatingLeastSquares
         from implicit.bpr import BayesianPersonalizedRanking
 
-        X = check_ratings(X, estimator=self)
+        X = self._check_ratings(X)
         rated = sp.csr_matrix((np.ones(X.nnz, dtype=np.float32), X.indices, X.indptr), X.shape)
         options = {"num_threads": 1, "random_state": self.random_state, "use_gpu": False}
         if self.model == "als":
@@ -66,6 +65,10 @@ class ImplicitRecommender(BaseRecommender):
         self.user_factors_ = np.asarray(model.user_factors)
         self.item_factors_ = np.asarray(model.item_factors)
         return self
+
+    def predict_training_rows(self, rows):
+        """Score training profiles by the factors learned for them."""
+        return self.user_factors_[rows].astype(float) @ self.item_factors_.T.astype(float)
 
     def _score_profiles(self, X):
         raise NotImplementedError("Profiles are not folded in.")

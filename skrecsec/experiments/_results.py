@@ -8,7 +8,7 @@ import numpy as np
 
 from skrecsec.experiments._statistics import compare, describe_mean, with_ri
 from skrecsec.experiments._tables import latex_table, markdown_table
-from skrecsec.utils._metric_names import METRICS
+from skrecsec.metrics._names import METRICS
 
 
 class RobustnessStudy:

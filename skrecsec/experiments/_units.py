@@ -15,12 +15,10 @@ from skrecsec.attacks import RandomAttackTransformer
 from skrecsec.datasets import make_ratings
 from skrecsec.experiments._memory import peak_memory, reset_peak_memory
 from skrecsec.experiments._records import Record
-from skrecsec.metrics._ranking import discounted_gains, hit_share
-from skrecsec.metrics._scorers import row_scores
 from skrecsec.model_selection import leave_one_out_split
 from skrecsec.utils._held_out import held_out_items
 from skrecsec.utils._ranking import rank_pairs
-from skrecsec.utils._threads import single_threaded
+from skrecsec.utils._scoring import discounted_gains, hit_share, profiles_for
 
 
 class Unit(NamedTuple):
@@ -175,15 +173,17 @@ def _fit_and_score(task, repeat):
 
 def _row_scores(recommender, X, protocol):
     """Return the function that scores rows of genuine users."""
-    if protocol == "fold_in" or not hasattr(recommender, "user_factors_"):
-        return row_scores(recommender, X)
-    # Fake profiles come last, so that the first rows are the genuine users.
-    user_factors = recommender.user_factors_
-    item_factors = recommender.item_factors_.T.astype(np.float64)
+    folded_in = profiles_for(recommender, X).score_rows
+    if protocol == "fold_in" or not hasattr(recommender, "predict_training_rows"):
+        return folded_in
+    is_empty = np.diff(X.indptr) == 0
 
     def in_sample(rows):
-        with single_threaded():
-            return user_factors[rows].astype(np.float64) @ item_factors
+        # Fake profiles come last, so that the first rows are the genuine users.
+        scores = recommender.predict_training_rows(rows)
+        if is_empty[rows].any():  # nothing was learned of them
+            scores[is_empty[rows]] = folded_in(rows[is_empty[rows]])
+        return scores
 
     return in_sample
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skrecsec.inspection._style import axes_for, finish, style_of
-from skrecsec.utils._metric_names import METRICS
+from skrecsec.metrics._names import METRICS
 
 
 class AttackCurveDisplay:

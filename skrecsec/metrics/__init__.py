@@ -12,15 +12,22 @@ from skrecsec.metrics._robustness import (
 )
 from skrecsec.metrics._scorers import (
     HitRatioScorer,
+    NDCGScorer,
     RobustnessImprovementScorer,
     TargetHitRatioScorer,
+    get_scorer,
+    get_scorer_names,
 )
 
 __all__ = [
     # Scorers: scorer(estimator, X, y)
     "HitRatioScorer",
+    "NDCGScorer",
     "RobustnessImprovementScorer",
     "TargetHitRatioScorer",
+    # Scorers by name
+    "get_scorer",
+    "get_scorer_names",
     # Functions of predicted scores
     "hit_ratio_score",
     "ndcg_score",

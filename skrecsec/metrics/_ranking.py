@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
-from skrecsec.utils._held_out import held_out_items
-from skrecsec.utils._items import check_target_items
-from skrecsec.utils._ranking import check_k, rank_pairs
+from skrecsec.utils._ranking import check_k
+from skrecsec.utils._scoring import held_out_ranks, hit_share, normalised_gain, target_ranks
+from skrecsec.utils.validation import check_pattern
 
 MatrixLike = ArrayLike | sp.sparray | sp.spmatrix
 
@@ -245,101 +242,7 @@ def ndcg_score(
     held_out, ranks = held_out_ranks(
         y_true, y_score.shape, y_score.__getitem__, seen, name="y_true"
     )
-    n_held_out = np.diff(held_out.indptr)
-    users = np.repeat(np.arange(n_held_out.size), n_held_out)
-    dcg = np.bincount(users, weights=discounted_gains(ranks, k), minlength=n_held_out.size)
-    has_items = n_held_out > 0
-    ideal_dcg = np.cumsum(_discount(np.arange(n_held_out.max())))
-    ideal_dcg = ideal_dcg[np.minimum(n_held_out[has_items], k) - 1]
-    # Summed in another order, a perfect list can exceed its ideal in the last digit.
-    return float(np.mean(np.minimum(dcg[has_items] / ideal_dcg, 1.0)))
-
-
-def discounted_gains(ranks: np.ndarray, k: int) -> np.ndarray:
-    """Return what each held-out item adds to DCG@k, given its rank (-1 if it is not ranked)."""
-    return np.where(_is_hit(ranks, k), _discount(np.maximum(ranks, 0)), 0.0)
-
-
-def _discount(ranks):
-    return 1 / np.log2(ranks + 2.0)
-
-
-def _is_hit(ranks, k):
-    return (ranks >= 0) & (ranks < k)
-
-
-def hit_share(ranks: np.ndarray, k: int) -> float:
-    """Return the share of ranks that are in a list of length `k`; -1 never is."""
-    return float(np.mean(_is_hit(ranks, k)))
-
-
-def held_out_ranks(
-    y: MatrixLike,
-    shape: tuple[int, int],
-    score_rows: Callable[[np.ndarray], np.ndarray],
-    seen: sp.csr_array | sp.csr_matrix | None,
-    *,
-    name: str = "y",
-) -> tuple[sp.csr_array, np.ndarray]:
-    """Rank held-out items among unseen items; the core of metrics and scorers.
-
-    Parameters
-    ----------
-    y : array-like of int, sparse matrix or HeldOut
-        Held-out items.
-
-    shape : tuple of int
-        (n_users, n_items).
-
-    score_rows : callable
-        Returns scores of rows, see :func:`~skrecsec.utils._ranking.rank_pairs`.
-
-    seen : csr_array or csr_matrix of shape (n_users, n_items) or None
-        Rated items, without stored zeros.
-
-    name : str, default="y"
-        What messages call the held-out items.
-
-    Returns
-    -------
-    held_out : csr_array of shape (n_users, n_items)
-        Ones at the held-out items.
-
-    ranks : ndarray of shape (n_held_out,), dtype int64
-        In the order of ``held_out.indices``; -1 for an item that was seen. These cause a warning in
-        the name of the caller's caller.
-    """
-    held_out = held_out_items(y, *shape, name=name)
-    if held_out.nnz == 0:
-        raise ValueError(f"{name} has no held-out items, so there is nothing to score.")
-    n_seen = 0 if seen is None else held_out.multiply(seen).nnz
-    if n_seen:
-        warnings.warn(
-            f"{n_seen} of {held_out.nnz} held-out items are among the items seen; they cannot be "
-            f"ranked and count as misses.",
-            UserWarning,
-            stacklevel=3,
-        )
-    return held_out, rank_pairs(held_out, score_rows, seen=seen)
-
-
-def target_ranks(
-    target_items: ArrayLike,
-    shape: tuple[int, int],
-    score_rows: Callable[[np.ndarray], np.ndarray],
-    seen: sp.csr_array | sp.csr_matrix | None,
-) -> np.ndarray:
-    """Rank target items among the unseen items of all users.
-
-    Parameters are those of :func:`held_out_ranks`. Returns int64 ranks of shape (n_users,
-    n_targets), -1 for a target that was seen.
-    """
-    n_users, n_items = shape
-    targets = check_target_items(target_items, n_items)
-    indptr = np.arange(n_users + 1) * targets.size
-    indices = np.tile(targets, n_users)
-    pairs = sp.csr_array((np.ones(indices.size, dtype=np.int8), indices, indptr), shape=shape)
-    return rank_pairs(pairs, score_rows, seen=seen).reshape(n_users, targets.size)
+    return normalised_gain(held_out, ranks, k)
 
 
 def check_scores(scores: ArrayLike, name: str) -> np.ndarray:
@@ -354,13 +257,10 @@ def check_seen(seen: MatrixLike | None, shape: tuple[int, int]) -> sp.csr_array 
     """Return the rated items as CSR with ones at the stored entries, or None."""
     if seen is None:
         return None
-    if not sp.issparse(seen):
-        seen = check_array(seen, ensure_min_samples=0, ensure_min_features=0, input_name="seen")
+    seen = check_pattern(seen, name="seen")
     if seen.shape != shape:
         raise ValueError(
             f"seen must have the shape of the scores, {shape}, rows are users and columns are "
             f"items; got shape {seen.shape}."
         )
-    seen = sp.csr_array(seen)
-    # Ones, since an explicit zero is a stored entry too, and arithmetic would lose it.
-    return sp.csr_array((np.ones(seen.nnz, dtype=np.int8), seen.indices, seen.indptr), shape=shape)
+    return seen

@@ -7,8 +7,9 @@ import warnings
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skrecsec.metrics._ranking import MatrixLike, check_scores, check_seen, target_ranks
+from skrecsec.metrics._ranking import MatrixLike, check_scores, check_seen
 from skrecsec.utils._items import check_target_items
+from skrecsec.utils._scoring import target_ranks
 
 __all__ = ["prediction_shift", "rank_shift", "robustness_improvement_score"]
 
@@ -198,7 +199,8 @@ def robustness_improvement_score(
     Raises
     ------
     ValueError
-        If the arguments are not numbers or cannot be broadcast.
+        If the arguments are not numbers from 0 to 1, or cannot be broadcast; NaN, which stands for
+        what could not be measured, gives NaN.
 
     Warns
     -----
@@ -230,7 +232,9 @@ def robustness_improvement_score(
     array([ 1.,  0., -1.])
     """
     origin, attack, defense = np.broadcast_arrays(
-        *(np.asarray(hr, dtype=np.float64) for hr in (hr_origin, hr_attack, hr_defense))
+        _check_hit_ratios(hr_origin, "hr_origin"),
+        _check_hit_ratios(hr_attack, "hr_attack"),
+        _check_hit_ratios(hr_defense, "hr_defense"),
     )
     damage = attack - origin
     if np.any(damage == 0):
@@ -243,6 +247,19 @@ def robustness_improvement_score(
     damage = np.where(damage == 0, np.nan, damage)
     score = 1 - (defense - origin) / damage
     return float(score) if score.ndim == 0 else score
+
+
+def _check_hit_ratios(values, name):
+    # None would become NaN, and text a number.
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{name}: could not convert {values!r} to hit ratios, numbers from 0 to 1."
+        )
+    array = array.astype(np.float64)
+    if ((array < 0) | (array > 1)).any():
+        raise ValueError(f"{name} must be hit ratios, numbers from 0 to 1, got {values!r}.")
+    return array
 
 
 def _check_before_and_after(before, after):

@@ -15,12 +15,20 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, clone
 
-from skrecsec.metrics._ranking import held_out_ranks, hit_share, target_ranks
 from skrecsec.metrics._robustness import robustness_improvement_score
 from skrecsec.utils._ranking import check_k
-from skrecsec.utils.validation import check_ratings
+from skrecsec.utils._registry import find, register, registered
+from skrecsec.utils._scoring import (
+    held_out_ranks,
+    hit_share,
+    normalised_gain,
+    profiles_for,
+    steps_of,
+    target_ranks,
+)
 
 
+@register("scorer", "hit_ratio")
 @dataclass(frozen=True, eq=False)
 class HitRatioScorer:
     """Scorer of HR@k: the share of held-out items in their user's list of recommendations.
@@ -37,8 +45,9 @@ class HitRatioScorer:
     Notes
     -----
     The estimator, a recommender or a pipeline that ends in one, predicts for the rows of `X`: the
-    genuine profiles that are scored. What a profile has rated is left out of its ranking. Works in
-    blocks of rows bounded by scikit-learn's ``working_memory``.
+    genuine profiles that are scored. The items that a profile has rated, as it reaches the
+    recommender, are left out of its ranking. Works in blocks of rows bounded by scikit-learn's
+    ``working_memory``.
 
     Examples
     --------
@@ -61,26 +70,65 @@ class HitRatioScorer:
     def __call__(self, estimator, X, y) -> float:
         """Score the recommendations for `X` against the held-out items `y`."""
         k = check_k(self.k)
-        seen = check_ratings(X, allow_no_ratings=True)
-        scores = row_scores(estimator, X if hasattr(X, "iloc") else seen)
-        _, ranks = held_out_ranks(y, seen.shape, scores, seen, name="y")
+        _, ranks = _held_out_ranks(estimator, X, y)
         return hit_share(ranks, k)
 
 
+@register("scorer", "ndcg")
+@dataclass(frozen=True, eq=False)
+class NDCGScorer:
+    """Scorer of NDCG@k: the higher up in their user's list held-out items are, the better.
+
+    Parameters
+    ----------
+    k : int, default=50
+        Length of the list.
+
+    See Also
+    --------
+    ndcg_score : The metric, with its formula.
+    HitRatioScorer : Counts the items found, wherever in the list they are.
+
+    Examples
+    --------
+    >>> from skrecsec.datasets import make_ratings
+    >>> from skrecsec.metrics import NDCGScorer
+    >>> from skrecsec.model_selection import leave_one_out_split
+    >>> from skrecsec.recommenders import MFRecommender
+    >>> X, y = leave_one_out_split(make_ratings(100, 80, random_state=0), random_state=0)
+    >>> 0 <= NDCGScorer(k=10)(MFRecommender(n_factors=8, random_state=0).fit(X), X, y) <= 1
+    True
+    """
+
+    k: int = 50
+
+    def __call__(self, estimator, X, y) -> float:
+        """Score the recommendations for `X` against the held-out items `y`."""
+        k = check_k(self.k)
+        return normalised_gain(*_held_out_ranks(estimator, X, y), k)
+
+
+@register("scorer", "neg_target_hit_ratio", options={"greater_is_better": False})
+@register("scorer", "target_hit_ratio")
 @dataclass(frozen=True, eq=False)
 class TargetHitRatioScorer:
     """Scorer of the targets' HR@k: the share of (user, target) pairs with the target in the list.
 
-    High means that the attack succeeds. To search for the best defence, minimise it.
+    High means that the attack succeeds.
 
     Parameters
     ----------
     target_items : array-like of int of shape (n_targets,), default=None
-        Target items. None takes them from the pipeline's attack step; where that may be
-        ``"passthrough"``, as in a grid of attacks, they must be given.
+        Target items, or their names if `X` is a data frame. None takes them from the pipeline's
+        attack step; where that may be ``"passthrough"``, as in a grid of attacks, they must be
+        given.
 
     k : int, default=50
         Length of the list.
+
+    greater_is_better : bool, default=True
+        Whether the hit ratio is returned as it is, so that a search finds the strongest attack; if
+        False, its sign is turned, so that a search finds the most robust recommender.
 
     See Also
     --------
@@ -102,25 +150,32 @@ class TargetHitRatioScorer:
 
     target_items: object = None
     k: int = 50
+    greater_is_better: bool = True
+
+    def __repr__(self) -> str:
+        sign = "" if self.greater_is_better else ", greater_is_better=False"
+        return f"{type(self).__name__}(target_items={self.target_items!r}, k={self.k}{sign})"
 
     def __call__(self, estimator, X, y=None) -> float:
         """Score how often the targets are recommended to the rows of `X`; `y` is ignored."""
+        k = check_k(self.k)
         targets = self.target_items
         if targets is None:
-            targets = _attack_step(
-                estimator, "give TargetHitRatioScorer its target_items"
-            ).target_items_
-        return _target_hit_ratio(estimator, X, targets, check_k(self.k))
+            attack, _ = _attack_step(estimator, "give TargetHitRatioScorer its target_items")
+            targets = attack.target_items_
+        hit_ratio = _target_hit_ratio(profiles_for(estimator, X), targets, k)
+        return hit_ratio if self.greater_is_better else -hit_ratio
 
 
+@register("scorer", "robustness_improvement")
 @dataclass(frozen=True, eq=False)
 class RobustnessImprovementScorer:
-    """Scorer of the robustness improvement RI of a defence over an undefended baseline.
+    """Scorer of the robustness improvement RI of a defense over an undefended baseline.
 
     The estimator is a fitted pipeline of an attack and a defended recommender. The baseline is
     fitted on the attack's clean training matrix and on its poisoned one; with the targets' hit
     ratios of the three, :math:`RI = 1 - (HR_{defense} - HR_{origin}) / (HR_{attack} -
-    HR_{origin})`. 1 means that the attack is undone, 0 that the defence changes nothing.
+    HR_{origin})`. 1 means that the attack is undone, 0 that the defense changes nothing.
 
     Parameters
     ----------
@@ -139,11 +194,17 @@ class RobustnessImprovementScorer:
 
     Notes
     -----
+    The baseline sees what the recommender sees: steps before the attack and after it are applied to
+    what it is trained on and asked about.
+
     Fitted baselines are remembered by the content of what they were fitted on: within a process,
-    each attack and training set costs two fits, however many defences are scored.
+    each attack and training set costs two fits, however many defenses are scored.
 
     Where the attack leaves the baseline's hit ratio as it was, RI is undefined: the score is NaN,
     with a warning.
+
+    The attack's `genuine_ratings_` are needed, which a pickled attack does not hold unless it has
+    ``keep_ratings=True``.
 
     Examples
     --------
@@ -153,9 +214,9 @@ class RobustnessImprovementScorer:
     >>> from skrecsec.metrics import RobustnessImprovementScorer
     >>> from skrecsec.recommenders import MFRecommender
     >>> X = make_ratings(random_state=0)
-    >>> defence = MFRecommender(random_state=0)  # none at all
+    >>> defense = MFRecommender(random_state=0)  # none at all
     >>> attack = AverageAttackTransformer(random_state=0)
-    >>> pipeline = make_pipeline(attack, defence).fit(X)
+    >>> pipeline = make_pipeline(attack, defense).fit(X)
     >>> RobustnessImprovementScorer()(pipeline, X)
     0.0
     """
@@ -165,29 +226,90 @@ class RobustnessImprovementScorer:
     k: int = 50
 
     def __call__(self, estimator, X, y=None) -> float:
-        """Score the defence in a fitted pipeline on the rows of `X`; `y` is ignored."""
+        """Score the defense in a fitted pipeline on the rows of `X`; `y` is ignored."""
         k = check_k(self.k)
-        attack = _attack_step(estimator, "RobustnessImprovementScorer compares with and without it")
-        targets = attack.target_items_ if self.target_items is None else self.target_items
-        clean = attack._fit_X
-        poisoned = sp.vstack([clean, attack.poison_], format="csr")
-        baselines = [self._fitted_baseline(train) for train in (clean, poisoned)]
-        seen = check_ratings(X, allow_no_ratings=True)  # they have been fitted without item names
-        return robustness_improvement_score(
-            *(_target_hit_ratio(baseline, seen, targets, k) for baseline in baselines),
-            _target_hit_ratio(estimator, X, targets, k),
+        attack, later_steps = _attack_step(
+            estimator, "RobustnessImprovementScorer compares with and without it"
         )
+        targets = attack.target_items_ if self.target_items is None else self.target_items
+        profiles = profiles_for(estimator, X)
+        # The baselines are fitted without names of items.
+        asked = profiles.X if sp.issparse(profiles.X) else np.asarray(profiles.X)
+        hit_ratios = [
+            _target_hit_ratio(profiles_for(self._fitted_baseline(train), asked), targets, k)
+            for train in _training_sets(attack, later_steps)
+        ]
+        return robustness_improvement_score(*hit_ratios, _target_hit_ratio(profiles, targets, k))
 
     def _fitted_baseline(self, X):
         baseline = self.baseline
         if baseline is None:
-            from skrecsec.recommenders import MFRecommender  # the default, and no more than that
-
-            baseline = MFRecommender(random_state=0)
-        key = joblib.hash(
-            (type(baseline), baseline.get_params(), X.shape, X.indptr, X.indices, X.data)
-        )
+            baseline = find("recommender", "mf")(random_state=0)
+        arrays = (X.shape, X.indptr, X.indices, X.data) if sp.issparse(X) else X
+        key = joblib.hash((type(baseline), baseline.get_params(), arrays))
         return _fitted_baselines.get(key, lambda: clone(baseline).fit(X))
+
+
+def get_scorer(scoring, **options):
+    """Return a scorer by its name.
+
+    Parameters
+    ----------
+    scoring : str or callable
+        One of :func:`get_scorer_names`; a callable is returned as it is.
+
+    **options : dict
+        Parameters of the scorer, such as `k`.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y)``, for `scoring` in scikit-learn's model selection. A name that
+        begins with ``"neg_"`` turns the sign, so that a search minimises.
+
+    Raises
+    ------
+    ValueError
+        If there is no scorer of that name, or a callable comes with options.
+
+    See Also
+    --------
+    get_scorer_names : The names.
+
+    Examples
+    --------
+    >>> from skrecsec.metrics import get_scorer
+    >>> get_scorer("neg_target_hit_ratio", k=20)
+    TargetHitRatioScorer(target_items=None, k=20, greater_is_better=False)
+    """
+    if callable(scoring):
+        if options:
+            raise ValueError(f"options go with the name of a scorer, got {scoring!r}.")
+        return scoring
+    if not isinstance(scoring, str):
+        raise ValueError(f"scoring must be the name of a scorer or a callable, got {scoring!r}.")
+    return find("scorer", scoring)(**options)
+
+
+def get_scorer_names() -> list[str]:
+    """Return the names that :func:`get_scorer` knows.
+
+    Returns
+    -------
+    names : list of str
+        In alphabetical order.
+
+    See Also
+    --------
+    get_scorer : Returns the scorer.
+
+    Examples
+    --------
+    >>> from skrecsec.metrics import get_scorer_names
+    >>> get_scorer_names()[:2]
+    ['hit_ratio', 'ndcg']
+    """
+    return list(registered("scorer"))
 
 
 class _OnceCache:
@@ -213,35 +335,51 @@ class _OnceCache:
 _fitted_baselines = _OnceCache(max_size=8)
 
 
-def row_scores(estimator, X):
-    """Return the function that predicts chosen rows: predictions are pure, so blocks may do."""
-    # A data frame is indexed as it is: without its column names, estimators would warn.
-    if not hasattr(X, "iloc"):
-        return lambda rows: np.asarray(estimator.predict(X[rows]))
-    return lambda rows: np.asarray(estimator.predict(X.iloc[rows]))
+def _held_out_ranks(estimator, X, y):
+    profiles = profiles_for(estimator, X)
+    return held_out_ranks(y, profiles.shape, profiles.score_rows, profiles.seen, stacklevel=4)
 
 
-def _target_hit_ratio(estimator, X, targets, k):
-    seen = check_ratings(X, allow_no_ratings=True)
-    scores = row_scores(estimator, X if hasattr(X, "iloc") else seen)
-    return hit_share(target_ranks(targets, seen.shape, scores, seen), k)
+def _target_hit_ratio(profiles, targets, k):
+    ranks = target_ranks(
+        targets,
+        profiles.shape,
+        profiles.score_rows,
+        profiles.seen,
+        item_names=profiles.item_names,
+    )
+    return hit_share(ranks, k)
 
 
 def _attack_step(estimator, why):
-    """Return the attack step of a fitted pipeline, also of one that a search has refitted."""
-    steps = list(_attack_steps(estimator))
-    if not steps:
+    """Return the attack step of a fitted pipeline, and the transformers that follow on it."""
+    *transformers, _ = steps_of(estimator)
+    places = [p for p, step in enumerate(transformers) if hasattr(step, "poison_")]
+    if not places:
         raise ValueError(f"The estimator is not a fitted pipeline with an attack step: {why}.")
-    if len(steps) > 1:
-        raise ValueError(f"The pipeline has {len(steps)} attack steps, one is expected: {why}.")
-    return steps[0]
+    if len(places) > 1:
+        raise ValueError(f"The pipeline has {len(places)} attack steps, one is expected: {why}.")
+    (place,) = places
+    attack = transformers[place]
+    # A pipeline calls fit().transform() then, which appends nothing.
+    if not hasattr(attack, "fit_transform"):
+        raise ValueError(
+            f"{type(attack).__name__} around an attack hides its fit_transform, so that the pipeline "
+            f"was trained on clean ratings: put the attack itself into the pipeline."
+        )
+    return attack, transformers[place + 1 :]
 
 
-def _attack_steps(estimator):
-    """Yield the attack steps of a fitted pipeline and of pipelines within."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    for _, step in getattr(estimator, "steps", []):
-        if hasattr(step, "poison_"):
-            yield step
-        else:
-            yield from _attack_steps(step)
+def _training_sets(attack, later_steps):
+    """Yield the clean and the poisoned ratings as they reach a recommender."""
+    genuine = getattr(attack, "genuine_ratings_", None)
+    if genuine is None:
+        raise ValueError(
+            "The attack has no genuine_ratings_, which pickled attacks do not hold: fit it with "
+            "keep_ratings=True, or set genuine_ratings_ to the ratings that it was fitted on."
+        )
+    for ratings in (genuine, sp.vstack([genuine, attack.poison_], format="csr")):
+        X = ratings
+        for step in later_steps:
+            X = step.transform(X)
+        yield X

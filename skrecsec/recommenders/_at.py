@@ -8,13 +8,18 @@ import numpy as np
 from scipy.stats import truncnorm
 
 from skrecsec.recommenders._factorization import BaseFactorRecommender
-from skrecsec.recommenders._solver import Epoch, Perturbation, plan_pairs
+from skrecsec.training import Epoch, Perturbation, check_pretraining, plan_pairs
 from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._registry import register
+from skrecsec.utils._signatures import complete
 
 # Random directions are drawn from a pool of this many, renewed in every epoch.
 _N_DIRECTIONS = 1024
 
 
+@register("recommender", "rat", title="RAT", defends=True, options={"perturbation": "random"})
+@register("recommender", "at", title="AT", defends=True)
+@complete
 class ATRecommender(BaseFactorRecommender):
     r"""Adversarial training of a matrix factorisation, and its random variant.
 
@@ -24,8 +29,7 @@ class ATRecommender(BaseFactorRecommender):
 
     Parameters
     ----------
-    n_factors : int, default=128
-        Number of latent factors d.
+    %(n_factors)s
 
     perturbation : {"adversarial", "random"}, default="adversarial"
         Direction in which factors are moved: the gradient of the loss, or a truncated normal draw.
@@ -38,74 +42,23 @@ class ATRecommender(BaseFactorRecommender):
         Number of epochs of ordinary training before perturbations set in. Must be lower than
         `max_iter`.
 
-    max_iter : int, default=40
-        Maximum number of epochs. Training stops earlier once the validation loss has not improved
-        for 5 epochs.
+    %(training)s
 
-    solver : {"sgd", "adam", "adadelta"}, default="sgd"
-        ``"sgd"``: one rating at a time, by compiled kernels on one core; the fastest by far.
-        ``"adam"`` and ``"adadelta"``: mini-batches by torch, on any `device`; the optimisers that
-        the paper names and used.
+    %(reg)s
 
-    learning_rate : float or "auto", default="auto"
-        Step size. ``"auto"`` is 0.02 for ``"sgd"``, 0.001 for ``"adam"`` and 20 for
-        ``"adadelta"``.
+    %(minibatch)s
 
-    reg : float, default=0.0
-        Weight of the squared factors in the loss. As small a penalty as 0.02 with ``"sgd"`` lowers
-        the error of predicted ratings and ruins the ranking; early stopping regularises better.
+    %(validation)s
 
-    batch_size : int, default=2048
-        Ratings in a mini-batch; ``"sgd"`` ignores it.
-
-    validation_fraction : float, default=0.1
-        Share of the ratings, in [0, 1), held back to choose the epoch whose factors are kept: the
-        one with the lowest mean squared error on them. With 0, or so few ratings that none is
-        held back, all epochs are run and the last one is kept.
-
-    fold_in_reg : float, default=10.0
-        Weight of the squared profile factors when profiles are folded in, on ratings scaled to
-        [0, 1].
-
-    device : str, default="cpu"
-        Torch device of the mini-batch solvers; ``"sgd"`` takes ``"cpu"`` only.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines the validation ratings, the initial factors and the order of the samples. Pass
-        an int for results that are the same down to the last bit.
-
-    verbose : int, default=0
-        If positive, print a line per epoch.
+    %(training.random_state)s
 
     Attributes
     ----------
-    user_factors_ : ndarray of shape (n_users, n_factors)
-        Factors of the training profiles, for ratings scaled to [0, 1].
+    %(factors)s
 
-    item_factors_ : ndarray of shape (n_items, n_factors)
-        Item factors.
+    %(training.result)s
 
-    rating_levels_ : ndarray of shape (n_levels,)
-        Sorted rating levels. Ratings are divided by the highest one inside.
-
-    n_iter_ : int
-        Number of epochs run.
-
-    best_iter_ : int
-        The epoch, counted from 1, whose factors were kept.
-
-    validation_loss_ : float
-        Mean squared error of that epoch on the validation ratings, on the [0, 1] scale; NaN
-        without any.
-
-    history_ : list of dict
-        For each epoch its number and validation loss.
-
-    n_features_in_ : int
-        Number of items.
-
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had any.
+    %(features)s
 
     See Also
     --------
@@ -152,35 +105,16 @@ class ATRecommender(BaseFactorRecommender):
         perturbation="adversarial",
         epsilon=0.03,
         n_pretrain_iter=5,
-        max_iter=40,
-        solver="sgd",
-        learning_rate="auto",
-        reg=0.0,
-        batch_size=2048,
-        validation_fraction=0.1,
-        fold_in_reg=10.0,
-        device="cpu",
-        random_state=None,
-        verbose=0,
+        **training,
     ):
-        self.n_factors = n_factors
+        super().__init__(n_factors, **training)
         self.perturbation = perturbation
         self.epsilon = epsilon
         self.n_pretrain_iter = n_pretrain_iter
-        self.max_iter = max_iter
-        self.solver = solver
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.batch_size = batch_size
-        self.validation_fraction = validation_fraction
-        self.fold_in_reg = fold_in_reg
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
 
     def _check_parameters(self):
         super()._check_parameters()
-        self._check_pretraining()
+        check_pretraining(self.n_pretrain_iter, self.max_iter, "the training after it")
 
     def _schedule(self, data, solver, rng):
         def pretrain():

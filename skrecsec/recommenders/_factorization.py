@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.base import BaseRecommender
-from skrecsec.recommenders import _kernels
-from skrecsec.recommenders._solver import (
+from skrecsec.training import (
+    SOLVERS,
     RatingData,
-    SGDSolver,
+    check_device,
+    fold_in,
+    import_solver,
     initial_factors,
+    make_solver,
     train,
 )
 from skrecsec.utils._compat import (
@@ -25,11 +28,7 @@ from skrecsec.utils._compat import (
 )
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._threads import single_threaded
-from skrecsec.utils.validation import check_ratings, find_rating_levels
-
-# The learning rates of the mini-batch solvers for learning_rate="auto"; that of SGD depends on the
-# recommender.
-_LEARNING_RATES = {"adam": 1e-3, "adadelta": 20.0}
+from skrecsec.utils.validation import find_rating_levels, warn_of_unsuitable_ratings
 
 
 class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
@@ -45,7 +44,7 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
     _parameter_constraints: dict = {
         "n_factors": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "solver": [StrOptions({"sgd", "adam", "adadelta"})],
+        "solver": [StrOptions(set(SOLVERS))],
         "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "reg": [Interval(Real, 0, None, closed="left")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
@@ -55,6 +54,33 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+
+    def __init__(
+        self,
+        n_factors=128,
+        *,
+        max_iter=40,
+        solver="sgd",
+        learning_rate="auto",
+        reg=0.0,
+        batch_size=2048,
+        validation_fraction=0.1,
+        fold_in_reg=10.0,
+        device="cpu",
+        random_state=None,
+        verbose=0,
+    ):
+        self.n_factors = n_factors
+        self.max_iter = max_iter
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.reg = reg
+        self.batch_size = batch_size
+        self.validation_fraction = validation_fraction
+        self.fold_in_reg = fold_in_reg
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
 
     @abstractmethod
     def _schedule(self, data, solver, rng):
@@ -84,14 +110,16 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
         ValueError
             If `X` or a parameter is invalid, or training diverges.
         """
-        X = check_ratings(X, estimator=self)
+        X = self._check_ratings(X)
         self._check_parameters()
+        warn_of_unsuitable_ratings(X.data)
         (rng,) = spawn_generators(self.random_state, 1)
         data = RatingData.from_matrix(X, self.validation_fraction, rng)
         callbacks = self._init_callback_context(max_subtasks=self.max_iter)
         if callbacks is not None:
             callbacks.call_on_fit_task_begin(estimator=self, X=X, y=y)
         levels = find_rating_levels(X.data)
+        import_solver(self.solver)
         with single_threaded():
             solver = self._make_solver(data, rng)
             result = train(
@@ -128,40 +156,38 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
             ``user_factors_ @ item_factors_.T`` on the scale of the ratings.
         """
         self.fit(X, y)
-        return self._score_factors(self.user_factors_.astype(np.float64))
+        return self.predict_training_rows(np.arange(self.user_factors_.shape[0]))
+
+    def predict_training_rows(self, rows) -> np.ndarray:
+        """Predict training profiles from the factors learned for them.
+
+        Parameters
+        ----------
+        rows : ndarray of int of shape (n_rows,)
+            Rows of the training matrix.
+
+        Returns
+        -------
+        ratings : ndarray of shape (n_rows, n_items)
+            ``user_factors_[rows] @ item_factors_.T`` on the scale of the ratings.
+        """
+        check_is_fitted(self)
+        return self._score_factors(self.user_factors_[rows].astype(np.float64))
 
     def _check_parameters(self):
         """Check what concerns more than one parameter."""
-        if self.solver != "sgd":
-            import_minibatch().check_device(self.device)
-        elif self.device != "cpu":
-            raise ValueError(
-                f"solver='sgd' runs on device='cpu' only, got device={self.device!r}; "
-                "choose solver='adam' or solver='adadelta'."
-            )
-
-    def _check_pretraining(self):
-        if self.n_pretrain_iter != "auto" and math.ceil(self.n_pretrain_iter) >= self.max_iter:
-            raise ValueError(
-                f"n_pretrain_iter={self.n_pretrain_iter} must leave at least one of the "
-                f"max_iter={self.max_iter} epochs for the training after it."
-            )
+        check_device(self.solver, self.device)
 
     def _make_solver(self, data, rng):
-        factors = initial_factors(self._n_models, data.n_users, data.n_items, self.n_factors, rng)
-        learning_rate = self.learning_rate
-        if learning_rate == "auto":
-            learning_rate = _LEARNING_RATES.get(self.solver, self._sgd_learning_rate)
-        options = {"learning_rate": learning_rate, "reg": self.reg}
-        if self.solver == "sgd":
-            return SGDSolver(data, *factors, **options)
-        return import_minibatch().MinibatchSolver(
+        return make_solver(
+            self.solver,
             data,
-            *factors,
-            optimiser=self.solver,
+            initial_factors(self._n_models, data.n_users, data.n_items, self.n_factors, rng),
+            learning_rate=self.learning_rate,
+            sgd_learning_rate=self._sgd_learning_rate,
+            reg=self.reg,
             batch_size=self.batch_size,
             device=self.device,
-            **options,
         )
 
     def _set_factors(self, user_factors, item_factors):
@@ -171,13 +197,8 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
 
     def _score_profiles(self, X):
         """Fold profiles in: O(n_ratings n_factors^2 + n_rows n_factors^3) at most."""
-        profiles = _kernels.fold_in(
-            self.item_factors_.astype(np.float64),
-            X.indptr.astype(np.int64),
-            X.indices.astype(np.int32),
-            X.data / self.rating_levels_[-1],
-            float(self.fold_in_reg),
-        )
+        ratings = X.data / self.rating_levels_[-1]
+        profiles = fold_in(self.item_factors_, X, ratings, self.fold_in_reg)
         return self._score_factors(profiles)
 
     def _score_factors(self, profiles):
@@ -185,13 +206,6 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
             scores = profiles @ self.item_factors_.T.astype(np.float64)
         scores *= self.rating_levels_[-1]
         return scores
-
-
-def import_minibatch():
-    """Import the mini-batch solver: torch takes seconds, and SGD does without."""
-    from skrecsec.recommenders import _minibatch
-
-    return _minibatch
 
 
 class _EpochReport:

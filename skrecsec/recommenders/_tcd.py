@@ -8,13 +8,17 @@ from numbers import Real
 import numpy as np
 
 from skrecsec.recommenders._factorization import BaseFactorRecommender
-from skrecsec.recommenders._solver import Epoch, plan_pairs, plan_tiles
+from skrecsec.training import Epoch, check_pretraining, plan_pairs, plan_tiles
 from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._registry import register
+from skrecsec.utils._signatures import complete
 
 # Pre-training goes on until the typical item has been visited this often (see TCDRecommender).
 _PRETRAIN_VISITS = {"sgd": 26, "adam": 65, "adadelta": 65}
 
 
+@register("recommender", "tcd", title="TCD", defends=True)
+@complete
 class TCDRecommender(BaseFactorRecommender):
     """Triple cooperative defence, Algorithm 1 of the paper.
 
@@ -26,8 +30,7 @@ class TCDRecommender(BaseFactorRecommender):
 
     Parameters
     ----------
-    n_factors : int, default=128
-        Number of latent factors d.
+    %(n_factors)s
 
     n_pretrain_iter : float or "auto", default="auto"
         Number T_pre of epochs on the ratings alone, before pseudo-ratings set in; below 1, that
@@ -61,25 +64,9 @@ class TCDRecommender(BaseFactorRecommender):
     batch_size : int, default=2048
         Samples in a mini-batch, and about as many cells in a tile; ``"sgd"`` ignores it.
 
-    validation_fraction : float, default=0.1
-        Share of the ratings, in [0, 1), held back to choose the epoch whose factors are kept: the
-        one, after pre-training, in which the first model has the lowest mean squared error on
-        them. With 0, or so few ratings that none is held back, all epochs are run and the last one
-        is kept.
+    %(validation)s
 
-    fold_in_reg : float, default=10.0
-        Weight of the squared profile factors when profiles are folded in, on ratings scaled to
-        [0, 1].
-
-    device : str, default="cpu"
-        Torch device of the mini-batch solvers; ``"sgd"`` takes ``"cpu"`` only.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines the validation ratings, the initial factors, and the order of samples and tiles.
-        Pass an int for results that are the same down to the last bit.
-
-    verbose : int, default=0
-        If positive, print a line per epoch.
+    %(training.random_state)s
 
     Attributes
     ----------
@@ -99,25 +86,13 @@ class TCDRecommender(BaseFactorRecommender):
         Sorted rating levels, on which the models vote. Ratings are divided by the highest one
         inside.
 
-    n_iter_ : int
-        Number of epochs run, pre-training included.
-
-    best_iter_ : int
-        The epoch, counted from 1, whose factors were kept.
-
-    validation_loss_ : float
-        Mean squared error of that epoch on the validation ratings, on the [0, 1] scale; NaN
-        without any.
+    %(training.outcome)s
 
     history_ : list of dict
         For each epoch its number, its validation loss, and the number of pseudo-ratings that the
         three models used in it.
 
-    n_features_in_ : int
-        Number of items.
-
-    feature_names_in_ : ndarray of shape (n_items,)
-        Names of the items, if `X` had any.
+    %(features)s
 
     See Also
     --------
@@ -179,39 +154,15 @@ class TCDRecommender(BaseFactorRecommender):
     }
 
     def __init__(
-        self,
-        n_factors=128,
-        *,
-        n_pretrain_iter="auto",
-        pseudo_label_ratio=1.0,
-        max_iter=40,
-        solver="sgd",
-        learning_rate="auto",
-        reg=0.0,
-        batch_size=2048,
-        validation_fraction=0.1,
-        fold_in_reg=10.0,
-        device="cpu",
-        random_state=None,
-        verbose=0,
+        self, n_factors=128, *, n_pretrain_iter="auto", pseudo_label_ratio=1.0, **training
     ):
-        self.n_factors = n_factors
+        super().__init__(n_factors, **training)
         self.n_pretrain_iter = n_pretrain_iter
         self.pseudo_label_ratio = pseudo_label_ratio
-        self.max_iter = max_iter
-        self.solver = solver
-        self.learning_rate = learning_rate
-        self.reg = reg
-        self.batch_size = batch_size
-        self.validation_fraction = validation_fraction
-        self.fold_in_reg = fold_in_reg
-        self.device = device
-        self.random_state = random_state
-        self.verbose = verbose
 
     def _check_parameters(self):
         super()._check_parameters()
-        self._check_pretraining()
+        check_pretraining(self.n_pretrain_iter, self.max_iter, "the training after it")
 
     def _schedule(self, data, solver, rng):
         def pretrain(fraction):

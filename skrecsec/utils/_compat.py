@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sklearn.base import _fit_context
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions, validate_params
 from sklearn.utils.validation import validate_data
 
@@ -27,6 +28,7 @@ __all__ = [
     "RealNotInt",
     "StrOptions",
     "_fit_context",
+    "_safe_indexing",
     "validate_data",
     "validate_params",
     "with_callbacks",

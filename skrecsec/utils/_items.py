@@ -56,7 +56,8 @@ def check_item_indices(values: ArrayLike, n_items: int, *, name: str, lowest: in
         if not_whole.size:
             raise ValueError(f"{name} must hold integer item indices, got {not_whole[0]}.")
     elif items.dtype.kind not in "iu":
-        raise ValueError(f"{name} must hold integer item indices, got dtype {items.dtype}.")
+        remedy = " (names of items go with a data frame)" if items.dtype.kind in "UO" else ""
+        raise ValueError(f"{name} must hold integer item indices, got dtype {items.dtype}{remedy}.")
     # Compared before the cast, which would wrap what does not fit into int64.
     outside = items[(items < lowest) | (items >= n_items)]
     if outside.size:
@@ -68,7 +69,9 @@ def check_item_indices(values: ArrayLike, n_items: int, *, name: str, lowest: in
     return items.astype(np.int64)
 
 
-def check_target_items(target_items: ArrayLike, n_items: int) -> np.ndarray:
+def check_target_items(
+    target_items: ArrayLike, n_items: int, *, item_names: np.ndarray | None = None
+) -> np.ndarray:
     """Return the indices of the target items of an attack, checked, in the given order.
 
     Parameters
@@ -78,6 +81,9 @@ def check_target_items(target_items: ArrayLike, n_items: int) -> np.ndarray:
 
     n_items : int
         Number of items, the columns of the rating matrix.
+
+    item_names : ndarray of shape (n_items,), default=None
+        Names of the items, which targets may be given by.
 
     Returns
     -------
@@ -95,6 +101,7 @@ def check_target_items(target_items: ArrayLike, n_items: int) -> np.ndarray:
     >>> check_target_items([7, 2], 10)
     array([7, 2])
     """
+    target_items = _find_names(target_items, item_names)
     items = check_item_indices(target_items, n_items, name="target_items")
     if items.size == 0:
         raise ValueError("target_items is empty; at least one target item is required.")
@@ -104,3 +111,17 @@ def check_target_items(target_items: ArrayLike, n_items: int) -> np.ndarray:
             f"target_items must be distinct, but item {distinct[counts > 1][0]} is repeated."
         )
     return items
+
+
+def _find_names(target_items, item_names):
+    """Return the indices of targets that are given by name, or what is given as it is."""
+    names = np.asarray(target_items, dtype=object)
+    if names.ndim != 1 or names.size == 0 or not all(isinstance(name, str) for name in names):
+        return target_items
+    if item_names is None:
+        return target_items  # which is refused
+    index = {name: item for item, name in enumerate(item_names)}
+    unknown = [name for name in names if name not in index]
+    if unknown:
+        raise ValueError(f"target_items names {unknown[0]!r}, which is no column of X.")
+    return [index[name] for name in names]

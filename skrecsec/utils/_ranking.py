@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from numbers import Integral
 
 import numpy as np
-from numba import njit
 from sklearn import get_config
 from sklearn.utils import gen_batches
+
+from skrecsec.utils._compiling import jit
+from skrecsec.utils._sparse import check_compressed
 
 __all__ = ["check_k", "item_ranks", "mask_seen", "rank_pairs", "row_blocks", "top_k"]
 
 # A block of float64 scores, and one temporary of its size in whoever computes it.
 _BYTES_PER_SCORE = 2 * 8
-
-_jit = njit(cache=True, nogil=True)
 
 
 def check_k(k) -> int:
@@ -101,7 +101,7 @@ def mask_seen(scores: np.ndarray, seen) -> None:
     scores[rows, seen.indices] = -np.inf
 
 
-def top_k(scores: np.ndarray, k: int) -> np.ndarray:
+def top_k(scores: np.ndarray, k: int, *, seen=None) -> np.ndarray:
     """Return the `k` best items of each row, best first.
 
     Parameters
@@ -111,6 +111,9 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
 
     k : int
         Length of the list, at least 1; may exceed the number of items.
+
+    seen : csr_array or csr_matrix of shape (n_rows, n_items), default=None
+        Its stored entries, with sorted indices, mask items, too.
 
     Returns
     -------
@@ -138,13 +141,13 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     array([[ 1,  2,  0, -1]])
     """
     k = check_k(k)
-    scores = _check_scores(scores)
+    scores = _check_scores(scores, seen)
     items = np.full((scores.shape[0], k), -1, dtype=np.int64)
-    _fill_top_k(scores, min(k, scores.shape[1]), items)
+    _fill_top_k(scores, min(k, scores.shape[1]), items, *_seen_arrays(seen, scores.shape))
     return items
 
 
-def item_ranks(scores: np.ndarray, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
+def item_ranks(scores: np.ndarray, rows: np.ndarray, items: np.ndarray, *, seen=None) -> np.ndarray:
     """Return the rank of single items in their rows, 0 for the best.
 
     Parameters
@@ -154,6 +157,9 @@ def item_ranks(scores: np.ndarray, rows: np.ndarray, items: np.ndarray) -> np.nd
 
     rows, items : ndarray of int of shape (n_pairs,)
         Item ``items[p]`` is ranked in row ``rows[p]``.
+
+    seen : csr_array or csr_matrix of shape (n_rows, n_items), default=None
+        Its stored entries mask items, too.
 
     Returns
     -------
@@ -172,7 +178,8 @@ def item_ranks(scores: np.ndarray, rows: np.ndarray, items: np.ndarray) -> np.nd
 
     Notes
     -----
-    O(n_pairs * n_items) time without a sort, no memory besides the result.
+    O(n_pairs * n_items) time without a sort, no memory besides the result; an item that is seen
+    costs as much again for each of its row's pairs.
 
     Examples
     --------
@@ -182,7 +189,7 @@ def item_ranks(scores: np.ndarray, rows: np.ndarray, items: np.ndarray) -> np.nd
     >>> item_ranks(scores, np.array([0, 0, 0]), np.array([0, 2, 3]))
     array([ 2,  1, -1])
     """
-    scores = _check_scores(scores)
+    scores = _check_scores(scores, seen)
     rows = np.ascontiguousarray(rows, dtype=np.intp)
     items = np.ascontiguousarray(items, dtype=np.intp)
     for index, n in ((rows, scores.shape[0]), (items, scores.shape[1])):
@@ -190,7 +197,7 @@ def item_ranks(scores: np.ndarray, rows: np.ndarray, items: np.ndarray) -> np.nd
         if index.size and (index.min() < 0 or index.max() >= n):
             raise IndexError(f"rows or items lie outside of scores of shape {scores.shape}.")
     ranks = np.empty(rows.size, dtype=np.int64)
-    _fill_ranks(scores, rows, items, ranks)
+    _fill_ranks(scores, rows, items, ranks, *_seen_arrays(seen, scores.shape))
     return ranks
 
 
@@ -210,7 +217,7 @@ def rank_pairs(
 
     score_rows : callable
         ``score_rows(rows)`` returns the scores of the given rows, an array of shape
-        (n_rows_of_block, n_items) that may be overwritten. Rows without a pair are not asked for.
+        (n_rows_of_block, n_items), which is not modified. Rows without a pair are not asked for.
 
     seen : csr_array or csr_matrix of shape (n_rows, n_items), default=None
         Stored entries are rated items: they are masked, and leave the ranking.
@@ -241,12 +248,11 @@ def rank_pairs(
     ranks = np.empty(pairs.nnz, dtype=np.int64)
     for block in row_blocks(rows.size, pairs.shape[1], working_memory):
         block_rows = rows[block]
-        scores = _as_floats(score_rows(block_rows))
-        if seen is not None:
-            mask_seen(scores, seen[block_rows])
+        scores = score_rows(block_rows)
+        block_seen = None if seen is None else seen[block_rows]
         stored = slice(pairs.indptr[block_rows[0]], pairs.indptr[block_rows[-1] + 1])
         scored_rows = np.repeat(np.arange(block_rows.size), n_pairs_per_row[block_rows])
-        ranks[stored] = item_ranks(scores, scored_rows, pairs.indices[stored])
+        ranks[stored] = item_ranks(scores, scored_rows, pairs.indices[stored], seen=block_seen)
     return ranks
 
 
@@ -255,20 +261,34 @@ def _as_floats(scores):
     return scores if scores.dtype in (np.float32, np.float64) else scores.astype(np.float64)
 
 
-def _check_scores(scores):
+def _check_scores(scores, seen=None):
     scores = np.ascontiguousarray(_as_floats(scores))
     # The maximum is NaN if any score is, and needs no temporary.
     if scores.size and np.isnan(scores.max()):
+        if seen is not None:  # what is masked may be anything
+            scores = scores.copy()
+            mask_seen(scores, seen)
+            return _check_scores(scores)
         raise ValueError("Scores contain NaN, so that items cannot be ranked.")
     return scores
 
 
-@_jit
+def _seen_arrays(seen, shape):
+    """Return the arrays of a CSR matrix as the compiled loops take them; empty rows for None."""
+    if seen is None:
+        return np.zeros(shape[0] + 1, dtype=np.int64), np.empty(0, dtype=np.int64)
+    if seen.shape != shape:
+        raise ValueError(f"scores have shape {shape}, seen has shape {seen.shape}.")
+    check_compressed(seen.indptr, seen.indices, seen.indices.size, shape, "seen")
+    return seen.indptr.astype(np.int64), seen.indices.astype(np.int64)
+
+
+@jit
 def _is_worse(score_a, item_a, score_b, item_b):
     return score_a < score_b or (score_a == score_b and item_a > item_b)
 
 
-@_jit
+@jit
 def _sift_down(scores, items, start, size):
     """Restore the heap, the worst item at its root, below position `start`."""
     score, item = scores[start], items[start]
@@ -287,13 +307,19 @@ def _sift_down(scores, items, start, size):
     scores[parent], items[parent] = score, item
 
 
-@_jit
-def _fill_top_k(scores, k, lists):
+@jit
+def _fill_top_k(scores, k, lists, indptr, seen):
     kept = np.empty(k, dtype=scores.dtype)
     for row in range(scores.shape[0]):
         items = lists[row]
         size = 0
+        position, end = indptr[row], indptr[row + 1]
+        next_seen = seen[position] if position < end else -1
         for item in range(scores.shape[1]):
+            if item == next_seen:
+                position += 1
+                next_seen = seen[position] if position < end else -1
+                continue
             score = scores[row, item]
             if size < k:
                 if score == -np.inf:
@@ -317,18 +343,23 @@ def _fill_top_k(scores, k, lists):
             _sift_down(kept, items, 0, last)
 
 
-@_jit
-def _fill_ranks(scores, rows, items, ranks):
+@jit
+def _fill_ranks(scores, rows, items, ranks, indptr, seen):
     for p in range(rows.size):
-        row_scores, item = scores[rows[p]], items[p]
+        row, item = rows[p], items[p]
+        row_scores = scores[row]
         score = row_scores[item]
-        if score == -np.inf:
-            ranks[p] = -1
-            continue
         # Two loops without a branch, so that they are vectorised.
         rank = 0
         for other in range(item):
             rank += row_scores[other] >= score
         for other in range(item + 1, row_scores.size):
             rank += row_scores[other] > score
-        ranks[p] = rank
+        masked = score == -np.inf
+        for x in range(indptr[row], indptr[row + 1]):
+            other = seen[x]
+            if other == item:
+                masked = True
+            elif row_scores[other] > score or (row_scores[other] == score and other < item):
+                rank -= 1
+        ranks[p] = -1 if masked else rank

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array
 
+from skrecsec.exceptions import UnsuitableRatingsWarning
 from skrecsec.utils._compat import validate_data
+from skrecsec.utils._sparse import check_structure, fresh_csr, pattern_of
 
-__all__ = ["check_ratings", "find_rating_levels", "project_to_levels"]
+__all__ = [
+    "check_pattern",
+    "check_ratings",
+    "find_rating_levels",
+    "project_to_levels",
+    "warn_of_unsuitable_ratings",
+]
+
+# Above this many times the median, the highest rating makes all others nearly 0.
+_MAX_OVER_MEDIAN = 100
 
 # Above this many distinct values, ratings count as continuous ...
 _MAX_DISTINCT_LEVELS = 50
@@ -23,7 +36,8 @@ def check_ratings(X, *, estimator=None, reset: bool = True, allow_no_ratings: bo
     ----------
     X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
         Rows are profiles. A stored entry of a sparse matrix, or a non-zero entry of a dense one, is
-        a rating; it must be finite and positive. An absent entry is unobserved.
+        a rating; it must be finite and positive. An absent entry is unobserved, and so is a masked
+        one of a masked array. It is no long table of users, items and ratings.
 
     estimator : estimator instance, default=None
         If given, the number and names of the items are recorded on it (`reset=True`) or compared
@@ -45,9 +59,18 @@ def check_ratings(X, *, estimator=None, reset: bool = True, allow_no_ratings: bo
     Raises
     ------
     ValueError
-        If `X` is not a non-empty 2-D matrix, has NaN, infinite, negative or explicitly stored zero
-        ratings, stores two ratings for one user and item, or has another number of items than
-        `estimator` was fitted on.
+        If `X` is not a non-empty 2-D matrix, has indices outside of its shape, has NaN, infinite,
+        negative or explicitly stored zero ratings, stores two ratings for one user and item, or has
+        another number of items than `estimator` was fitted on.
+
+    Warns
+    -----
+    UserWarning
+        If `X` is a data frame whose columns are named like those of a long table.
+
+    Notes
+    -----
+    O(n_ratings) time; for a dense `X`, O(n_users n_items).
 
     Examples
     --------
@@ -59,18 +82,13 @@ def check_ratings(X, *, estimator=None, reset: bool = True, allow_no_ratings: bo
         ...
     ValueError: Negative values in data passed to X: ratings must be positive, found -3.0.
     """
-    # Converting from COO adds duplicates up, which shows in the count of stored entries.
-    n_coo_entries = X.nnz if sp.issparse(X) and X.format == "coo" else None
-    if sp.issparse(X) and X.format in ("bsr", "dia"):
-        X = X.tocsr(copy=True)
-        X.eliminate_zeros()  # those that fill up a block or a diagonal
-    options = {"accept_sparse": "csr", "dtype": np.float64}
+    X, n_coo_entries = _prepare(X)
+    options = {"accept_sparse": "csr", "dtype": np.float64, "ensure_all_finite": False}
     if estimator is None:
         X = check_array(X, input_name="X", **options)
     else:
         X = validate_data(estimator, X, reset=reset, **options)
-    if not sp.issparse(X):
-        X = sp.csr_array(X)
+    X = fresh_csr(X) if sp.issparse(X) else sp.csr_array(X)
     if not X.has_sorted_indices:
         X = X.sorted_indices()
     if not X.has_canonical_format or n_coo_entries not in (None, X.nnz):
@@ -83,9 +101,94 @@ def check_ratings(X, *, estimator=None, reset: bool = True, allow_no_ratings: bo
     return X
 
 
+def check_pattern(X, *, name: str = "X") -> sp.csr_array:
+    """Return which entries of a matrix are ratings, whatever their values.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
+        Stored entries of a sparse matrix, non-zero ones of a dense one, are ratings.
+
+    name : str, default="X"
+        What messages call it.
+
+    Returns
+    -------
+    pattern : csr_array of shape (n_users, n_items), dtype int8
+        Ones at the ratings, with sorted indices.
+
+    Raises
+    ------
+    ValueError
+        If `X` is not 2-D, has indices outside of its shape, or NaN or infinite values.
+
+    Examples
+    --------
+    >>> from skrecsec.utils.validation import check_pattern
+    >>> check_pattern([[-3.5, 0.0], [0.0, 2.0]]).indices
+    array([0, 1], dtype=int32)
+    """
+    X, _ = _prepare(X, name)
+    X = check_array(
+        X, accept_sparse=True, dtype=None, ensure_all_finite=False, input_name=name,
+        ensure_min_samples=0, ensure_min_features=0,
+    )  # fmt: skip
+    X = X if sp.issparse(X) else sp.csr_array(X.astype(np.float64, copy=False))
+    if X.dtype.kind == "f":
+        _check_finite(X.data if X.format != "lil" else X.tocsr().data, name)
+    return pattern_of(X, name)
+
+
+def _prepare(X, name="X"):
+    """Check and convert what scikit-learn would not; return also the number of entries of a COO.
+
+    Converting from COO adds duplicates up, which shows in the count of stored entries.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        X = X.filled(0)  # a masked rating is none
+    if not sp.issparse(X):
+        _warn_of_long_table(X)
+        return X, None
+    check_structure(X, name)
+    n_coo_entries = X.nnz if X.format == "coo" else None
+    if X.format in ("bsr", "dia"):
+        X = X.tocsr(copy=True)
+        X.eliminate_zeros()  # those that fill up a block or a diagonal
+    return X, n_coo_entries
+
+
+_LONG_COLUMNS = (("user", "uid"), ("item", "iid", "movie", "product"), ("rating", "score", "stars"))
+
+
+def _warn_of_long_table(X):
+    columns = getattr(X, "columns", None)
+    if columns is None or not 3 <= len(columns) <= 5:
+        return
+    names = [str(column).lower() for column in columns]
+    if all(any(n.startswith(options) for n in names) for options in _LONG_COLUMNS):
+        warnings.warn(
+            f"X has the columns {', '.join(map(str, columns))}: a long table with a rating per row? "
+            f"It is taken for a matrix with a row per user and a column per item. "
+            f"skrecsec.datasets.load_ratings makes such a matrix of a table.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _check_finite(values, name):
+    if np.isnan(values).any():
+        raise ValueError(
+            f"Input {name} contains NaN. If NaN stands for no rating, use {name}.fillna(0) or a sparse "
+            f"matrix: what nobody has rated is left out, not imputed."
+        )
+    if np.isinf(values).any():
+        raise ValueError(f"Input {name} contains infinity; ratings must be finite.")
+
+
 def _check_rating_values(ratings):
     if ratings.size == 0:
         return
+    _check_finite(ratings, "X")
     lowest = ratings.min()
     if lowest < 0:
         # scikit-learn's own wording, so that users (and checks) recognise it.
@@ -97,6 +200,46 @@ def _check_rating_values(ratings):
             "X stores explicit zeros. A stored entry is a rating and must be positive; "
             "call X.eliminate_zeros() if zeros mean that there is no rating."
         )
+
+
+def warn_of_unsuitable_ratings(ratings: np.ndarray, *, one_level: bool = True) -> None:
+    """Warn where ratings are valid but not what a model of ratings can learn from.
+
+    Parameters
+    ----------
+    ratings : ndarray of shape (n_ratings,)
+        Finite and positive.
+
+    one_level : bool, default=True
+        Whether to warn of ratings that are all the same.
+
+    Warns
+    -----
+    UnsuitableRatingsWarning
+        If all ratings are the same, or the highest is more than 100 times the median: all are
+        divided by the highest one, next to which most would be nearly 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrecsec.utils.validation import warn_of_unsuitable_ratings
+    >>> warn_of_unsuitable_ratings(np.array([1.0, 5.0, 3.0]))
+    """
+    highest = ratings.max()
+    if highest > _MAX_OVER_MEDIAN * np.median(ratings):
+        message = (
+            f"The highest rating, {highest:g}, is more than {_MAX_OVER_MEDIAN} times the median, as "
+            f"in counts. Ratings are divided by the highest, so that most are nearly 0: take "
+            f"np.log1p of the counts, or bin them."
+        )
+    elif one_level and ratings.min() == highest:
+        message = (
+            f"All ratings are {highest:g}, as in clicks or purchases. A model of ratings has nothing "
+            f"to tell apart, and ranks at random or worse: use a model of implicit feedback."
+        )
+    else:
+        return
+    warnings.warn(message, UnsuitableRatingsWarning, stacklevel=3)
 
 
 def find_rating_levels(ratings) -> np.ndarray:

@@ -9,7 +9,9 @@ from scipy.special import expit
 from skrecsec import CoAttackTransformer, GCoAttackTransformer
 from skrecsec.attacks._cotraining import _highest_predictions
 from skrecsec.base import Budget
-from skrecsec.recommenders._solver import AttackTerm, RatingData, SGDSolver
+from skrecsec.training._data import RatingData
+from skrecsec.training._sgd import SGDSolver
+from skrecsec.training._terms import AttackTerm
 
 both = pytest.mark.parametrize("cls", [CoAttackTransformer, GCoAttackTransformer])
 

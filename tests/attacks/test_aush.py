@@ -8,16 +8,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from skrecsec import MFRecommender, RandomAttackTransformer
 from skrecsec.attacks._aush import (
-    AdversarialNetworks,
     AUSHAttackTransformer,
     FillerSampler,
-    Perceptron,
     add_ratings,
     choose_templates,
-    discriminator_loss,
     filler_weights,
-    generator_loss,
     popular_items,
+)
+from skrecsec.attacks._aush_networks import (
+    AdversarialNetworks,
+    Perceptron,
+    discriminator_loss,
+    generator_loss,
 )
 from skrecsec.base import Budget
 from skrecsec.datasets import make_ratings

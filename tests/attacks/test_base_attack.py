@@ -187,4 +187,4 @@ def test_changing_the_matrix_afterwards_does_not_change_the_attack(ratings):
     X = ratings.copy()
     attack = fit(X)
     X.data[:] = 1
-    assert_array_equal(attack._fit_X.toarray(), ratings.toarray())
+    assert_array_equal(attack.genuine_ratings_.toarray(), ratings.toarray())

@@ -13,7 +13,7 @@ from skrecsec import (
 )
 from skrecsec.datasets import make_ratings
 from skrecsec.metrics import target_hit_ratio_score
-from skrecsec.recommenders._solver import AttackTerm
+from skrecsec.training._terms import AttackTerm
 
 both = pytest.mark.parametrize("cls", [CoAttackTransformer, GCoAttackTransformer])
 

@@ -11,7 +11,7 @@ from skrecsec.attacks._dl import DLAttackTransformer, _lower_probabilities, _tra
 from skrecsec.base import Budget
 from skrecsec.datasets import make_ratings
 from skrecsec.metrics import target_hit_ratio_score
-from skrecsec.recommenders._solver import SGDSolver
+from skrecsec.training._sgd import SGDSolver
 
 LEVELS = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
 

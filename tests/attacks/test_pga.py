@@ -12,10 +12,11 @@ from skrecsec.attacks._pga import (
     _largest,
     _unit_rms,
 )
-from skrecsec.attacks._ridge import RidgeFactorization, _solve_rows, largest_singular_value
 from skrecsec.base import Budget
 from skrecsec.datasets import make_ratings
 from skrecsec.metrics import target_hit_ratio_score
+from skrecsec.training._linalg import solve_rows
+from skrecsec.training._ridge import RidgeFactorization, largest_singular_value
 
 N_KNOWN, N_FAKES, N_ITEMS, TARGETS = 9, 2, 7, np.array([1, 4])
 
@@ -95,13 +96,13 @@ def test_surrogate_meets_the_first_order_conditions():
     assert_array_equal(P[0], 0)
 
 
-def test_solve_rows_against_numpy():
+def testsolve_rows_against_numpy():
     ratings = tiny_ratings()
     rng = np.random.default_rng(0)
     factors, right = rng.normal(size=(N_ITEMS, 3)), rng.normal(size=(ratings.shape[0], 3))
     solution = right.copy()
     indptr, indices = ratings.indptr.astype(np.int64), ratings.indices.astype(np.int32)
-    _solve_rows(factors, indptr, indices, 0.7, solution)
+    solve_rows(factors, indptr, indices, 0.7, solution)
     for u in range(ratings.shape[0]):
         A = factors[ratings[[u]].indices]
         assert_allclose(solution[u], np.linalg.solve(A.T @ A + 0.7 * np.eye(3), right[u]))

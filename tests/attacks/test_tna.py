@@ -13,14 +13,11 @@ from skrecsec.attacks import _tna
 from skrecsec.attacks._fillers import highest_fillers, rating_statistics
 from skrecsec.attacks._tna import (
     TNAAttackTransformer,
-    _distinct,
     _draw_profile,
-    _Gap,
     _most_influential,
-    _ProfileLoss,
-    _Surrogate,
     _user_influence,
 )
+from skrecsec.attacks._tna_loss import Gap, ProfileLoss, Surrogate, _distinct
 from skrecsec.base import Budget
 from skrecsec.datasets import make_ratings
 from skrecsec.metrics import target_hit_ratio_score
@@ -43,12 +40,12 @@ def tiny_ratings():
 
 
 def tiny_gap(sign=1, k=3, width=0.3, target_rating=1.0):
-    return _Gap(tiny_ratings(), TARGETS, target_rating, k, width, sign)
+    return Gap(tiny_ratings(), TARGETS, target_rating, k, width, sign)
 
 
 def tiny_surrogate(n_sweeps=10):
     start = np.random.default_rng(0).normal(0, 0.5, (N_ITEMS, N_FACTORS))
-    surrogate = _Surrogate(start, REG)
+    surrogate = Surrogate(start, REG)
     surrogate.fit(tiny_ratings(), n_sweeps)
     return surrogate
 
@@ -93,7 +90,7 @@ USERS = np.array([0, 2, 3, 5, 7, 11])
 @pytest.mark.parametrize(("target_rating", "k"), [(1.0, 3), (0.2, N_ITEMS)])
 def test_loss_and_gradient_of_a_profile(sign, target_rating, k):
     surrogate, gap = tiny_surrogate(), tiny_gap(sign, k=k, target_rating=target_rating)
-    loss = _ProfileLoss(gap, surrogate, USERS, 0.01)
+    loss = ProfileLoss(gap, surrogate, USERS, 0.01)
     ratings = np.random.default_rng(1).uniform(0, 1, N_ITEMS)
     value, gradient = loss(ratings)
     assert value == pytest.approx(reference_loss(ratings, surrogate, USERS, gap, 0.01))
@@ -119,11 +116,11 @@ def test_a_profile_is_judged_against_those_before_it():
         raters = P[rated[:, item]]
         assert_allclose(block, raters.T @ raters + REG * np.eye(N_FACTORS))
     assert np.abs(blocks[0] - before).max() > 0.01
-    assert np.isfinite(_ProfileLoss(tiny_gap(), surrogate, USERS, 0.0)(np.ones(N_ITEMS))[1]).all()
+    assert np.isfinite(ProfileLoss(tiny_gap(), surrogate, USERS, 0.0)(np.ones(N_ITEMS))[1]).all()
 
 
 def test_targets_entries_are_ignored():
-    loss = _ProfileLoss(tiny_gap(), tiny_surrogate(), USERS, 0.01)
+    loss = ProfileLoss(tiny_gap(), tiny_surrogate(), USERS, 0.01)
     ratings = np.full(N_ITEMS, 0.5)
     value, gradient = loss(ratings)
     ratings[TARGETS] = 99
@@ -134,7 +131,7 @@ def test_targets_entries_are_ignored():
 
 
 def test_without_pairs_there_is_nothing_but_the_penalty():
-    value, gradient = _ProfileLoss(tiny_gap(), tiny_surrogate(), np.array([7]), 0.5)(
+    value, gradient = ProfileLoss(tiny_gap(), tiny_surrogate(), np.array([7]), 0.5)(
         np.full(N_ITEMS, 0.1)
     )
     assert value == pytest.approx(0.5 * 0.1 * (N_ITEMS - 2))
@@ -288,13 +285,13 @@ def test_a_profile_does_not_depend_on_those_after_it(ratings):
 
 def test_the_surrogate_learns_each_profile_before_the_next(ratings, monkeypatch):
     fitted = []
-    fit = _Surrogate.fit
+    fit = Surrogate.fit
 
     def watched(self, X, n_sweeps):
         fitted.append((X.toarray(), n_sweeps))
         fit(self, X, n_sweeps)
 
-    monkeypatch.setattr(_Surrogate, "fit", watched)
+    monkeypatch.setattr(Surrogate, "fit", watched)
     attack = TNAAttackTransformer(attack_size=4, random_state=0).fit(ratings)
     n_known = attack.known_users_.size
     assert [X.shape[0] for X, _ in fitted] == [n_known, n_known + 1, n_known + 2, n_known + 3]
@@ -307,8 +304,8 @@ def test_descending_lowers_the_loss(ratings):
     known = sp.csr_array(ratings / 5)
     attack = TNAAttackTransformer(max_iter=20)
     surrogate = attack._initial_surrogate(known, np.random.default_rng(0))
-    gap = _Gap(known, np.array([4, 9]), 1.0, 50, 0.2, 1)
-    loss = _ProfileLoss(gap, surrogate, np.arange(30), 1e-4)
+    gap = Gap(known, np.array([4, 9]), 1.0, 50, 0.2, 1)
+    loss = ProfileLoss(gap, surrogate, np.arange(30), 1e-4)
     start = np.random.default_rng(1).uniform(0, 0.1, known.shape[1])
     end = attack._descend(loss, np.random.default_rng(1))
     assert loss(np.clip(end, 0, 1))[0] < loss(start)[0] - 0.005

@@ -60,13 +60,12 @@ def test_users_who_were_not_there_are_recommended_what_their_group_likes():
     assert same[60 + np.arange(20)[:, None], items].mean() > 0.95
 
 
-def test_a_profile_without_ratings_is_predicted_zero(ratings):
-    predicted = fit(ratings).predict(sp.csr_array((2, 90)))
-    assert_array_equal(predicted, np.zeros((2, 90)))
-
-
-def test_equal_predictions_are_ranked_by_index(ratings):
-    assert_array_equal(fit(ratings).recommend(sp.csr_array((1, 90)), k=4), [[0, 1, 2, 3]])
+def test_a_profile_without_ratings_is_ranked_by_popularity(ratings):
+    counts = np.bincount(ratings.indices, minlength=90)
+    model = fit(ratings)
+    assert_array_equal(model.predict(sp.csr_array((2, 90))), np.tile(counts / 120, (2, 1)))
+    best = np.argsort(-counts, kind="stable")[:4]
+    assert_array_equal(model.recommend(sp.csr_array((1, 90)), k=4), [best])
 
 
 def test_strong_folding_regularisation_shrinks_predictions(ratings):

@@ -1,18 +1,13 @@
-"""Compiled kernels: the SGD epochs and the ridge solves behind folding in.
+"""The compiled epochs of stochastic gradient descent: ratings, tiles, and the attack loss.
 
-All kernels run on one thread, release the GIL and are cached on disk, so a second process does not
-compile again. Factors are float32 arrays with a leading model axis, (n_models, n_rows, n_factors).
+Factors are float32 arrays with a leading model axis, (n_models, n_rows, n_factors).
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-# Reassociation lets dot products be vectorised; NaN and inf keep their meaning, because a diverged
-# fit has to be noticed.
-_FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
-_jit = njit(cache=True, nogil=True, fastmath=_FASTMATH)
+from skrecsec.utils._compiling import fast_jit
 
 # Inside a tile, cells are updated in groups of 3 users x 3 items: that is what fits in registers,
 # and at one sample per cell it is twice as fast as one cell at a time. The side of a tile is a
@@ -21,26 +16,12 @@ GROUP = 3
 TILE = 48
 
 
-@_jit
-def random_order(words):
-    """Return a random order of `words.size` elements from as many random uint32.
-
-    Fisher-Yates; a word is scaled to a position by multiplication, which favours none by more than
-    2^-32. Three times as fast as `Generator.permutation`.
-    """
-    order = np.arange(words.size, dtype=np.int32)
-    for x in range(words.size - 1, 0, -1):
-        y = (np.uint64(words[x]) * np.uint64(x + 1)) >> np.uint64(32)
-        order[x], order[y] = order[y], order[x]
-    return order
-
-
-@_jit
+@fast_jit
 def _logistic(score):
     return np.float32(1) / (np.float32(1) + np.exp(-score))
 
 
-@_jit
+@fast_jit
 def _step_size(target, score, learning_rate, sigmoid):
     """Return half the negative gradient of the squared error in the score; 0 without a target."""
     if target <= 0:
@@ -51,7 +32,7 @@ def _step_size(target, score, learning_rate, sigmoid):
     return learning_rate * (target - score)
 
 
-@_jit
+@fast_jit
 def sgd_pairs(user_factors, item_factors, users, items, ratings, learning_rate, reg, sigmoid):
     """Visit ratings in the given order; after each one update the factors of its user and item.
 
@@ -76,65 +57,7 @@ def sgd_pairs(user_factors, item_factors, users, items, ratings, learning_rate, 
                 Q[i, k] = q + step * p - decay * q
 
 
-@_jit
-def sgd_perturbed_pairs(
-    user_factors,
-    item_factors,
-    users,
-    items,
-    ratings,
-    learning_rate,
-    reg,
-    epsilon,
-    directions,
-    choice,
-):
-    """As `sgd_pairs`, on the squared error plus that under perturbed factors (one model).
-
-    The perturbation of p is `epsilon` times a unit vector: the direction in which the squared error
-    grows fastest, or, where there are any, row `choice[t, 0]` of `directions`; of q accordingly
-    with `choice[t, 1]`. Perturbations are constants in the gradient.
-    """
-    n_factors = user_factors.shape[1]
-    adversarial = directions.shape[0] == 0
-    decay = learning_rate * reg
-    delta_p = np.empty(n_factors, np.float32)
-    delta_q = np.empty(n_factors, np.float32)
-    for t in range(ratings.size):
-        u = np.int64(users[t])
-        i = np.int64(items[t])
-        score = np.float32(0)
-        p_square = np.float32(1e-30)
-        q_square = np.float32(1e-30)
-        for k in range(n_factors):
-            score += user_factors[u, k] * item_factors[i, k]
-            p_square += user_factors[u, k] * user_factors[u, k]
-            q_square += item_factors[i, k] * item_factors[i, k]
-        error = ratings[t] - score
-        if adversarial:
-            sign = np.float32(1) if error < 0 else np.float32(-1)
-            p_scale = sign * epsilon / np.sqrt(q_square)
-            q_scale = sign * epsilon / np.sqrt(p_square)
-            for k in range(n_factors):
-                delta_p[k] = p_scale * item_factors[i, k]
-                delta_q[k] = q_scale * user_factors[u, k]
-        else:
-            for k in range(n_factors):
-                delta_p[k] = epsilon * directions[choice[t, 0], k]
-                delta_q[k] = epsilon * directions[choice[t, 1], k]
-        perturbed_score = np.float32(0)
-        for k in range(n_factors):
-            perturbed_score += (user_factors[u, k] + delta_p[k]) * (item_factors[i, k] + delta_q[k])
-        step = learning_rate * error
-        perturbed_step = learning_rate * (ratings[t] - perturbed_score)
-        for k in range(n_factors):
-            p = user_factors[u, k]
-            q = item_factors[i, k]
-            user_factors[u, k] = p + step * q + perturbed_step * (q + delta_q[k]) - decay * p
-            item_factors[i, k] = q + step * p + perturbed_step * (p + delta_p[k]) - decay * q
-
-
-@_jit
+@fast_jit
 def squared_error(user_factors, item_factors, users, items, ratings):
     """Return the mean squared error of one model, (n_rows, n_factors) factors, on ratings."""
     total = 0.0
@@ -146,7 +69,7 @@ def squared_error(user_factors, item_factors, users, items, ratings):
     return total / ratings.size
 
 
-@_jit
+@fast_jit
 def sgd_tiles(
     user_factors,
     item_factors,
@@ -211,7 +134,7 @@ def sgd_tiles(
     return n_pseudo_labels
 
 
-@_jit
+@fast_jit
 def read_tile_ratings(users, first_item, item_position, indptr, indices, data, ratings):
     """Write the observed ratings of a tile into `ratings` (side, side), 0 where there is none.
 
@@ -226,7 +149,7 @@ def read_tile_ratings(users, first_item, item_position, indptr, indices, data, r
                 ratings[x, y] = data[e]
 
 
-@_jit
+@fast_jit
 def add_pseudo_labels(
     user_factors, item_factors, model, users, items, levels, midpoints, P, Q, votes, target
 ):
@@ -243,7 +166,7 @@ def add_pseudo_labels(
     return _fill_agreed(votes, users.size, items.size, levels, midpoints, target)
 
 
-@_jit
+@fast_jit
 def _fill_agreed(votes, n_users, n_items, levels, midpoints, target):
     """Fill the empty cells of `target` whose votes agree.
 
@@ -269,7 +192,7 @@ def _fill_agreed(votes, n_users, n_items, levels, midpoints, target):
     return n_labels
 
 
-@_jit
+@fast_jit
 def _load(factors, model, rows, block):
     """Copy rows into a contiguous block; rows that a tile at the edge lacks become zero."""
     source = factors[model]
@@ -280,7 +203,7 @@ def _load(factors, model, rows, block):
     block[rows.size :] = 0
 
 
-@_jit
+@fast_jit
 def _store(factors, model, rows, block):
     destination = factors[model]
     for x in range(rows.size):
@@ -289,7 +212,7 @@ def _store(factors, model, rows, block):
             destination[row, k] = block[x, k]
 
 
-@_jit
+@fast_jit
 def _tile_scores(P, Q, scores):
     """Write P Q^T; 3 x 3 results at a time stay in registers."""
     n_factors = P.shape[1]
@@ -324,7 +247,7 @@ def _tile_scores(P, Q, scores):
             scores[x + 2, y + 2] = s22
 
 
-@_jit
+@fast_jit
 def _tile_updates(P, Q, target, learning_rate, reg, sigmoid):
     """Walk the tile along its diagonals in groups of 3 x 3 cells with a target.
 
@@ -381,7 +304,7 @@ def _tile_updates(P, Q, target, learning_rate, reg, sigmoid):
                 Q[y + 2, k] = q2 + s02 * p0 + s12 * p1 + s22 * p2 - decay * q2
 
 
-@_jit
+@fast_jit
 def sgd_attack(
     user_factors, item_factors, users, last_items, target_items, masked, goal, learning_rate, margin
 ):
@@ -422,147 +345,3 @@ def sgd_attack(
                 item_factors[t, k] = q_target + pull * p
                 item_factors[i, k] = q_last - push * p
     return n_steps
-
-
-@_jit
-def adam_rows(
-    factors, moments, last_step, rows, gradient, n_steps, learning_rate, beta1, beta2, eps
-):
-    """One step of Adam on some rows; their moments, (2, n_rows, n_factors), decay in arrears."""
-    one = np.float32(1)
-    rate = learning_rate / (one - beta1**n_steps)
-    correction = one - beta2**n_steps
-    for x in range(rows.size):
-        row = rows[x]
-        gap = n_steps - last_step[row]
-        last_step[row] = n_steps
-        decay1 = beta1**gap
-        decay2 = beta2**gap
-        for k in range(factors.shape[1]):
-            g = gradient[x, k]
-            mean = decay1 * moments[0, row, k] + (one - beta1) * g
-            square = decay2 * moments[1, row, k] + (one - beta2) * g * g
-            moments[0, row, k] = mean
-            moments[1, row, k] = square
-            factors[row, k] -= rate * mean / (np.sqrt(square / correction) + eps)
-
-
-@_jit
-def adadelta_rows(factors, moments, last_step, rows, gradient, n_steps, learning_rate, rho, eps):
-    """One step of Adadelta on some rows; their moments, (2, n_rows, n_factors), as in Adam."""
-    one = np.float32(1)
-    for x in range(rows.size):
-        row = rows[x]
-        gap = n_steps - last_step[row]
-        last_step[row] = n_steps
-        decay = rho**gap
-        earlier_decay = rho ** (gap - one)
-        for k in range(factors.shape[1]):
-            g = gradient[x, k]
-            square = decay * moments[0, row, k] + (one - rho) * g * g
-            delta = earlier_decay * moments[1, row, k]
-            update = np.sqrt((delta + eps) / (square + eps)) * g
-            moments[0, row, k] = square
-            moments[1, row, k] = rho * delta + (one - rho) * update * update
-            factors[row, k] -= learning_rate * update
-
-
-@_jit
-def fold_in(item_factors, indptr, indices, ratings, reg):
-    """Solve each profile against the item factors by ridge regression.
-
-    For profile u with ratings r on items with factors A, the solution of
-    (A^T A + reg I) p = A^T r; where u has fewer ratings than there are factors, by way of the
-    smaller system (A A^T + reg I) a = r, p = A^T a. Returns float64 (n_profiles, n_factors).
-    Each row is computed by itself: its bits do not depend on the others.
-    """
-    n_profiles = indptr.size - 1
-    n_factors = item_factors.shape[1]
-    profiles = np.zeros((n_profiles, n_factors))
-    for u in range(n_profiles):
-        items = indices[indptr[u] : indptr[u + 1]]
-        r = ratings[indptr[u] : indptr[u + 1]]
-        A = np.empty((items.size, n_factors))
-        for x in range(items.size):
-            A[x] = item_factors[items[x]]
-        if items.size < n_factors:
-            gram = _row_products(A)
-            _add_to_diagonal(gram, reg)
-            _add_combination(A, _solve_positive_definite(gram, r.copy()), profiles[u])
-        else:
-            gram = _column_products(A)
-            _add_to_diagonal(gram, reg)
-            right = np.zeros(n_factors)
-            _add_combination(A, r, right)
-            profiles[u] = _solve_positive_definite(gram, right)
-    return profiles
-
-
-@_jit
-def _row_products(A):
-    """Return the lower triangle of A A^T."""
-    gram = np.zeros((A.shape[0], A.shape[0]))
-    for x in range(A.shape[0]):
-        for y in range(x + 1):
-            total = 0.0
-            for k in range(A.shape[1]):
-                total += A[x, k] * A[y, k]
-            gram[x, y] = total
-    return gram
-
-
-@_jit
-def _column_products(A):
-    """Return the lower triangle of A^T A; four rows at a time, to touch the result less often."""
-    n_rows, n_columns = A.shape
-    gram = np.zeros((n_columns, n_columns))
-    for x in range(0, n_rows - n_rows % 4, 4):
-        for a in range(n_columns):
-            a0 = A[x, a]
-            a1 = A[x + 1, a]
-            a2 = A[x + 2, a]
-            a3 = A[x + 3, a]
-            for b in range(a + 1):
-                gram[a, b] += a0 * A[x, b] + a1 * A[x + 1, b] + a2 * A[x + 2, b] + a3 * A[x + 3, b]
-    for x in range(n_rows - n_rows % 4, n_rows):
-        for a in range(n_columns):
-            for b in range(a + 1):
-                gram[a, b] += A[x, a] * A[x, b]
-    return gram
-
-
-@_jit
-def _add_to_diagonal(gram, reg):
-    for a in range(gram.shape[0]):
-        gram[a, a] += reg
-
-
-@_jit
-def _add_combination(A, weights, out):
-    """Add weights^T A to `out`."""
-    for x in range(A.shape[0]):
-        w = weights[x]
-        for k in range(A.shape[1]):
-            out[k] += w * A[x, k]
-
-
-@_jit
-def _solve_positive_definite(L, x):
-    """Solve in place by Cholesky; `L` holds the lower triangle, `x` the right-hand side."""
-    n = L.shape[0]
-    for a in range(n):
-        for b in range(a + 1):
-            total = L[a, b]
-            for k in range(b):
-                total -= L[a, k] * L[b, k]
-            L[a, b] = np.sqrt(total) if a == b else total / L[b, b]
-    for a in range(n):
-        total = x[a]
-        for k in range(a):
-            total -= L[a, k] * x[k]
-        x[a] = total / L[a, a]
-    for a in range(n - 1, -1, -1):
-        x[a] /= L[a, a]
-        for k in range(a):
-            x[k] -= L[a, k] * x[a]
-    return x

@@ -6,15 +6,12 @@ import scipy.sparse as sp
 import torch
 from numpy.testing import assert_allclose
 
-from skrecsec.recommenders._minibatch import MinibatchSolver, _LazyAdadelta, _LazyAdam, check_device
-from skrecsec.recommenders._solver import (
-    AttackTerm,
-    Perturbation,
-    RatingData,
-    Triplets,
-    plan_pairs,
-    plan_tiles,
-)
+from skrecsec.training._data import RatingData, Triplets
+from skrecsec.training._minibatch import MinibatchSolver
+from skrecsec.training._optimisers import LazyAdadelta, LazyAdam
+from skrecsec.training._plans import plan_pairs, plan_tiles
+from skrecsec.training._solvers import check_device
+from skrecsec.training._terms import AttackTerm, Perturbation
 
 D = 6
 
@@ -127,15 +124,15 @@ def test_every_rating_is_visited_once_in_a_partial_tile_epoch(rng):
 @pytest.mark.parametrize(
     ("lazy", "dense_optimiser", "all_rows"),
     [
-        (_LazyAdadelta, lambda p: torch.optim.Adadelta(p, lr=2.0, rho=0.95), False),
-        (_LazyAdam, lambda p: torch.optim.Adam(p, lr=0.02), True),
+        (LazyAdadelta, lambda p: torch.optim.Adadelta(p, lr=2.0, rho=0.95), False),
+        (LazyAdam, lambda p: torch.optim.Adam(p, lr=0.02), True),
     ],
 )
 def test_lazy_optimisers_equal_the_dense_ones(rng, lazy, dense_optimiser, all_rows, kernel):
     """Adadelta always (it leaves rows without gradient alone), Adam where all rows take part."""
     start = torch.tensor(rng.normal(size=(10, D)), dtype=torch.float32)
     factors, parameter = start.clone(), start.clone().requires_grad_()
-    ours = lazy(factors, 2.0 if lazy is _LazyAdadelta else 0.02)
+    ours = lazy(factors, 2.0 if lazy is LazyAdadelta else 0.02)
     if not kernel:
         ours._arrays = None  # what a device other than the CPU runs
     theirs = dense_optimiser([parameter])
@@ -170,7 +167,7 @@ def test_pseudo_labels_in_torch_are_those_of_the_kernel(rng):
 @pytest.mark.parametrize("name", ["nonsense", "cuda:99", "meta"])
 def test_unknown_devices_are_refused_by_name(name):
     with pytest.raises(ValueError, match=f"device='{name}' is not available"):
-        check_device(name)
+        check_device("adam", name)
 
 
 def test_perturbed_gradient_is_that_of_both_losses(rng):

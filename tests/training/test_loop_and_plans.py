@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skrecsec.recommenders import _solver
-from skrecsec.recommenders._solver import PATIENCE, Epoch, RatingData, plan_pairs, plan_tiles, train
+from skrecsec.training._data import RatingData
+from skrecsec.training._loop import PATIENCE, Epoch, train
+from skrecsec.training._plans import plan_pairs, plan_tiles
 
 shapes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 seeds = st.integers(0, 2**31 - 1)
@@ -143,7 +144,7 @@ def test_tiles_of_a_large_matrix_are_never_listed():
     plan = plan_tiles(data, 3e-9, 48, np.random.default_rng(0))
     assert plan.tiles.size == round(3e-9 * 41667**2)
     assert plan.rest.ratings.size == 2
-    assert _solver.plan_pairs(data, np.random.default_rng(0)).ratings.size == 2
+    assert plan_pairs(data, np.random.default_rng(0)).ratings.size == 2
 
 
 def test_a_loss_that_is_not_finite_from_the_start_is_an_error():

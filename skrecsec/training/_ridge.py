@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
-from numba import njit
 
-from skrecsec.recommenders import _kernels
+from skrecsec.training._linalg import fold_in_rows, solve_rows
+from skrecsec.utils._compiling import jit
 
 _N_POWER_ITERATIONS = 20
 
@@ -27,8 +27,8 @@ class RidgeFactorization:
         self._by_user = csr_arrays(ratings)
         self._by_item = csr_arrays(sp.csr_array(ratings.T))
         for _ in range(n_sweeps):
-            self.user_factors = _kernels.fold_in(self.item_factors, *self._by_user, self.reg)
-            self.item_factors = _kernels.fold_in(self.user_factors, *self._by_item, self.reg)
+            self.user_factors = fold_in_rows(self.item_factors, *self._by_user, self.reg)
+            self.item_factors = fold_in_rows(self.user_factors, *self._by_item, self.reg)
 
     def adjoints(self, user_gradient, item_gradient, n_sweeps):
         """Solve H z = gradient, H being the Hessian of half the penalised squared error.
@@ -40,10 +40,10 @@ class RidgeFactorization:
         for _ in range(n_sweeps):
             coupling = _coupling(Q, P, user_adjoints, *self._by_item)
             item_adjoints = item_gradient - coupling
-            _solve_rows(P, *self._by_item[:2], self.reg, item_adjoints)
+            solve_rows(P, *self._by_item[:2], self.reg, item_adjoints)
             coupling = _coupling(P, Q, item_adjoints, *self._by_user)
             user_adjoints = user_gradient - coupling
-            _solve_rows(Q, *self._by_user[:2], self.reg, user_adjoints)
+            solve_rows(Q, *self._by_user[:2], self.reg, user_adjoints)
         return user_adjoints, item_adjoints
 
 
@@ -66,20 +66,7 @@ def largest_singular_value(ratings):
     return np.sqrt(np.linalg.norm(vector))
 
 
-@njit(cache=True, nogil=True)
-def _solve_rows(factors, indptr, indices, reg, right):
-    """Solve (A^T A + reg I) x = right in place for each row, A being the factors that it rates."""
-    for u in range(indptr.size - 1):
-        items = indices[indptr[u] : indptr[u + 1]]
-        A = np.empty((items.size, factors.shape[1]))
-        for x in range(items.size):
-            A[x] = factors[items[x]]
-        gram = _kernels._column_products(A)
-        _kernels._add_to_diagonal(gram, reg)
-        _kernels._solve_positive_definite(gram, right[u])
-
-
-@njit(cache=True, nogil=True)
+@jit
 def _coupling(own, other, adjoints, indptr, indices, ratings):
     """Return the off-diagonal blocks of the Hessian times the adjoints of the other side.
 

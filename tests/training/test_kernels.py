@@ -6,8 +6,12 @@ import scipy.sparse as sp
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skrecsec.recommenders import _kernels
-from skrecsec.recommenders._solver import RatingData, SGDSolver, initial_factors, plan_tiles
+from skrecsec.training import _kernels
+from skrecsec.training._data import RatingData, initial_factors
+from skrecsec.training._kernels_perturbed import sgd_perturbed_pairs
+from skrecsec.training._linalg import fold_in_rows
+from skrecsec.training._plans import plan_tiles, random_order
+from skrecsec.training._sgd import SGDSolver
 
 D = 8
 
@@ -173,7 +177,7 @@ def test_random_order_is_a_permutation_and_fair():
     rng = np.random.default_rng(0)
     first = np.zeros((5, 5))
     for _ in range(4000):
-        order = _kernels.random_order(rng.integers(2**32, size=5, dtype=np.uint32))
+        order = random_order(rng.integers(2**32, size=5, dtype=np.uint32))
         assert sorted(order) == [0, 1, 2, 3, 4]
         first[np.arange(5), order] += 1
     assert_allclose(first / 4000, 0.2, atol=0.03)  # five standard deviations
@@ -187,9 +191,7 @@ def test_fold_in_is_ridge_regression(rng, n_ratings):
     ratings = rng.random(n_ratings)
     A = factors[items]
     expected = np.linalg.solve(A.T @ A + 0.7 * np.eye(D), A.T @ ratings)
-    profile = _kernels.fold_in(
-        factors, np.array([0, n_ratings]), items.astype(np.int32), ratings, 0.7
-    )
+    profile = fold_in_rows(factors, np.array([0, n_ratings]), items.astype(np.int32), ratings, 0.7)
     assert_allclose(profile, [expected], rtol=1e-9, atol=1e-12)
 
 
@@ -255,7 +257,7 @@ def test_perturbed_steps_follow_autograd(rng, is_random):
         gradient_p, gradient_q = torch.autograd.grad(loss / 2, (p, q))
         expected_P[users[t]] -= rate * gradient_p
         expected_Q[items[t]] -= rate * gradient_q
-    _kernels.sgd_perturbed_pairs(
+    sgd_perturbed_pairs(
         P,
         Q,
         users.astype(np.int32),

@@ -12,87 +12,12 @@ from itertools import pairwise, repeat
 import numpy as np
 import torch
 
-from skrecsec.recommenders import _kernels
-from skrecsec.recommenders._solver import Triplets, vote_thresholds
-
-
-class _LazyOptimiser:
-    """An optimiser that updates the rows with a gradient and leaves the others alone.
-
-    In the dense optimiser the moments of a row decay at every step, also at those in which the row
-    has no gradient. Here they are decayed in arrears, when the row is touched next.
-    """
-
-    def __init__(self, factors, learning_rate):
-        self.factors = factors  # (n_rows, n_factors), updated in place
-        self.learning_rate = learning_rate
-        self.moments = factors.new_zeros((2, *factors.shape))
-        self.n_steps = 0
-        self.last_step = factors.new_zeros(factors.shape[0])
-        if factors.device.type == "cpu":
-            # One compiled pass over the rows, on the same memory, instead of a dozen operations.
-            self._arrays = factors.numpy(), self.moments.numpy(), self.last_step.numpy()
-        else:
-            self._arrays = None
-
-    def step(self, rows, gradient):
-        """Update the given rows, which are distinct."""
-        self.n_steps += 1
-        if self._arrays is not None:
-            self._kernel(
-                *self._arrays,
-                rows.numpy(),
-                gradient.numpy(),
-                np.float32(self.n_steps),
-                np.float32(self.learning_rate),
-                *(np.float32(constant) for constant in self._constants),
-            )
-        else:
-            self._step_in_torch(rows, gradient)
-
-    def _step_in_torch(self, rows, gradient):
-        gap = (self.n_steps - self.last_step.index_select(0, rows)).unsqueeze_(1)
-        self.last_step.index_fill_(0, rows, self.n_steps)
-        moments = self.moments.index_select(1, rows)
-        update = self._update(*moments, gradient, gap)
-        self.moments.index_copy_(1, rows, moments)
-        self.factors.index_add_(0, rows, update, alpha=-self.learning_rate)
-
-
-class _LazyAdam(_LazyOptimiser):
-    """Adam (Kingma & Ba, 2015), without the drift of rows that have no gradient."""
-
-    _kernel = staticmethod(_kernels.adam_rows)
-    _constants = BETA1, BETA2, EPS = 0.9, 0.999, 1e-8
-
-    def _update(self, mean, square, gradient, gap):
-        mean.mul_(self.BETA1**gap).add_(gradient, alpha=1 - self.BETA1)
-        square.mul_(self.BETA2**gap).addcmul_(gradient, gradient, value=1 - self.BETA2)
-        correction1 = 1 - self.BETA1**self.n_steps
-        correction2 = 1 - self.BETA2**self.n_steps
-        denominator = (square / correction2).sqrt_().add_(self.EPS)
-        return (mean / denominator).div_(correction1)
-
-
-class _LazyAdadelta(_LazyOptimiser):
-    """Adadelta (Zeiler, 2012); exactly the dense one, which does not move rows without gradient."""
-
-    _kernel = staticmethod(_kernels.adadelta_rows)
-    _constants = RHO, EPS = 0.95, 1e-6
-
-    def _update(self, square, delta, gradient, gap):
-        decay = self.RHO**gap
-        square.mul_(decay).addcmul_(gradient, gradient, value=1 - self.RHO)
-        delta.mul_(decay)  # one step too far for this step's use, hence the division
-        update = (delta / self.RHO).add_(self.EPS).div_(square + self.EPS).sqrt_().mul_(gradient)
-        delta.addcmul_(update, update, value=1 - self.RHO)
-        return update
-
+from skrecsec.training import _kernels
+from skrecsec.training._data import Triplets, vote_thresholds
+from skrecsec.training._optimisers import OPTIMISERS
 
 # Steps without a share of the attack loss.
 _NO_SHARES = repeat(None)
-
-_OPTIMISERS = {"adam": _LazyAdam, "adadelta": _LazyAdadelta}
 
 
 class MinibatchSolver:
@@ -125,7 +50,7 @@ class MinibatchSolver:
         self.tile_side = max(1, round(batch_size**0.5))
         self._factors = self._tensor(np.concatenate([user_factors, item_factors], axis=1))
         # One optimiser for each model: in a cooperative epoch models step by themselves.
-        self._optimisers = [_OPTIMISERS[optimiser](m, learning_rate) for m in self._factors]
+        self._optimisers = [OPTIMISERS[optimiser](m, learning_rate) for m in self._factors]
         self._levels = self._tensor(data.levels)
         self._thresholds = self._tensor(vote_thresholds(data, sigmoid))
         self._validation = [self._tensor(column) for column in data.validation]
@@ -333,14 +258,3 @@ class MinibatchSolver:
     def _split_factors(self):
         factors = self._factors.cpu().numpy()
         return np.split(factors, [self.data.n_users], axis=1)
-
-
-def check_device(name: str) -> torch.device:
-    """Return the torch device of that name, or raise a ValueError that says what is wrong."""
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device).cpu()  # also refuses devices that hold no data
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"device={name!r} is not available to torch: {reason}") from error
-    return device

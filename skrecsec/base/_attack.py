@@ -1,0 +1,225 @@
+"""The contract of attacks."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from numbers import Integral, Real
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from skrecsec.base._threat import (
+    Budget,
+    choose_known_users,
+    choose_targets,
+    complete_profiles,
+    count_distinct_rows,
+    count_profiles,
+    find_profile_size,
+)
+from skrecsec.utils._compat import Interval, RealNotInt, StrOptions, _fit_context
+from skrecsec.utils._documentation import DocumentationLinkMixin
+from skrecsec.utils._fitting import AtomicFitMixin
+from skrecsec.utils._random import spawn_generators
+from skrecsec.utils._signatures import complete
+from skrecsec.utils.validation import check_ratings, find_rating_levels
+
+
+@complete
+class BaseAttackTransformer(
+    AtomicFitMixin,
+    DocumentationLinkMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,
+    metaclass=ABCMeta,
+):
+    """Base class of attacks: it owns the threat model, a subclass crafts the profiles.
+
+    A subclass implements `_craft_profiles(known, budget, rng)`: the known profiles (CSR, as many
+    rows as there are known users), a :class:`Budget` and a NumPy generator in, a sparse matrix
+    (n_profiles, n_items) of at most `budget.n_fillers` filler ratings a row out. This class adds
+    the targets, projects ratings to the levels and refuses what exceeds the budget.
+
+    Parameters
+    ----------
+    %(threat_model)s
+
+    Attributes
+    ----------
+    %(poison)s
+
+    %(threat)s
+
+    %(features)s
+
+    See Also
+    --------
+    skrecsec.utils.estimator_checks.attack_checks : What a subclass must pass.
+
+    Notes
+    -----
+    %(appends_rows)s
+
+    Examples
+    --------
+    An attack that copies genuine profiles, as far as the budget allows:
+
+    >>> import numpy as np
+    >>> from skrecsec.base import BaseAttackTransformer
+    >>> from skrecsec.datasets import make_ratings
+    >>> class CopyAttackTransformer(BaseAttackTransformer):
+    ...     def _craft_profiles(self, known, budget, rng):
+    ...         profiles = known[rng.integers(known.shape[0], size=budget.n_profiles)].tolil()
+    ...         for row in range(budget.n_profiles):
+    ...             surplus = profiles.rows[row][budget.n_fillers :]
+    ...             profiles[[row], surplus] = 0
+    ...         return profiles
+    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    >>> CopyAttackTransformer(random_state=0).fit_transform(X).shape
+    (103, 80)
+    """
+
+    _parameter_constraints: dict = {
+        "target_items": [StrOptions({"unpopular", "random"}), "array-like"],
+        "n_targets": [Interval(Integral, 1, None, closed="left")],
+        "attack_size": [
+            Interval(RealNotInt, 0, 1, closed="right"),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "n_fillers": [StrOptions({"mean"}), Interval(Integral, 1, None, closed="left")],
+        "knowledge": [Interval(Real, 0, 1, closed="right")],
+        "goal": [StrOptions({"push", "nuke"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        *,
+        target_items="unpopular",
+        n_targets=5,
+        attack_size=0.03,
+        n_fillers="mean",
+        knowledge=0.4,
+        goal="push",
+        random_state=None,
+    ):
+        self.target_items = target_items
+        self.n_targets = n_targets
+        self.attack_size = attack_size
+        self.n_fillers = n_fillers
+        self.knowledge = knowledge
+        self.goal = goal
+        self.random_state = random_state
+
+    @abstractmethod
+    def _craft_profiles(self, known, budget: Budget, rng: np.random.Generator):
+        """Return the filler ratings of the fake profiles, sparse (n_profiles, n_items)."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Choose targets and known users, and craft the fake profiles.
+
+        .. note::
+            `fit` only crafts the profiles, in `poison_`; it is `fit_transform` that appends them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
+            The genuine ratings.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            The fitted attack.
+
+        Raises
+        ------
+        ValueError
+            If `X` or a parameter is invalid, or the known users have no ratings.
+        """
+        X = check_ratings(X, estimator=self)
+        target_rng, known_rng, profile_rng = spawn_generators(self.random_state, 3)
+        levels = find_rating_levels(X.data)
+        targets = choose_targets(
+            X,
+            self.target_items,
+            self.n_targets,
+            target_rng,
+            item_names=getattr(self, "feature_names_in_", None),
+        )
+        known_users = choose_known_users(X.shape[0], self.knowledge, known_rng)
+        known = X[known_users]
+        if known.nnz == 0:
+            raise ValueError(
+                f"None of the {known_users.size} known users has ratings; increase knowledge="
+                f"{self.knowledge} or choose another random_state."
+            )
+        budget = Budget(
+            n_profiles=count_profiles(self.attack_size, X.shape[0]),
+            profile_size=find_profile_size(self.n_fillers, known, targets.size),
+            target_items=targets,
+            target_rating=levels[-1] if self.goal == "push" else levels[0],
+            rating_levels=levels,
+        )
+        profiles = self._craft_profiles(known, budget, profile_rng)
+        self.poison_ = type(X)(complete_profiles(profiles, X.shape[1], budget))
+        self.n_distinct_profiles_ = count_distinct_rows(self.poison_)
+        self.target_items_ = targets
+        self.known_users_ = known_users
+        self.rating_levels_ = levels
+        # A copy, since the caller may go on to change theirs.
+        self.genuine_ratings_ = X.copy()
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Craft the fake profiles and append them to `X`.
+
+        .. note::
+            The result has more rows than `X`: it is not ``fit(X).transform(X)``. Pipelines call
+            this method when they are fitted, and `transform` when they are asked to predict.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
+            The genuine ratings.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        X_poisoned : csr_array or csr_matrix of shape (n_users + n_fake_profiles, n_items)
+            The rows of `X`, then those of `poison_`.
+        """
+        self.fit(X, y)
+        return type(self.genuine_ratings_)(
+            sp.vstack([self.genuine_ratings_, self.poison_], format="csr")
+        )
+
+    def transform(self, X):
+        """Return `X` as it is: fake profiles are appended when fitting only.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, sparse array} of shape (n_profiles, n_items)
+            Profiles.
+
+        Returns
+        -------
+        X : csr_array or csr_matrix of shape (n_profiles, n_items)
+            The same ratings, as CSR.
+        """
+        check_is_fitted(self)
+        return check_ratings(X, estimator=self, reset=False, allow_no_ratings=True)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        return tags

@@ -1,0 +1,219 @@
+"""The threat model as functions: targets, known users, the budget, and what keeps to it."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from skrecsec.utils._items import check_target_items
+from skrecsec.utils._sparse import check_structure
+from skrecsec.utils.validation import project_to_levels
+
+# Items with fewer ratings than this are "unpopular", as in the paper.
+_UNPOPULAR_BELOW = 5
+
+
+class Budget(NamedTuple):
+    """What the fake profiles of an attack must keep to.
+
+    Parameters
+    ----------
+    n_profiles : int
+        Number of fake profiles.
+
+    profile_size : int
+        Number of items that each of them rates, targets included.
+
+    target_items : ndarray of shape (n_targets,)
+        The items that each of them rates with `target_rating`.
+
+    target_rating : float
+        The highest level for a push attack, the lowest for a nuke attack.
+
+    rating_levels : ndarray of shape (n_levels,)
+        The ratings that can be given.
+
+    See Also
+    --------
+    BaseAttackTransformer : Draws up the budget and enforces it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrecsec.base import Budget
+    >>> Budget(3, 20, np.array([7, 9]), 5.0, np.array([1.0, 3.0, 5.0])).n_fillers
+    18
+    """
+
+    n_profiles: int
+    profile_size: int
+    target_items: np.ndarray
+    target_rating: float
+    rating_levels: np.ndarray
+
+    @property
+    def n_fillers(self) -> int:
+        """Number of filler items of a profile: those that are not targets."""
+        return self.profile_size - self.target_items.size
+
+
+def choose_targets(
+    X, target_items, n_targets: int, rng: np.random.Generator, *, item_names=None
+) -> np.ndarray:
+    """Return the target items of an attack: those given, or a random choice.
+
+    Parameters
+    ----------
+    X : csr_array or csr_matrix of shape (n_users, n_items)
+        Ratings.
+
+    target_items : {"unpopular", "random"} or array-like of int
+        Which items; names of items will do where `item_names` are known.
+
+    n_targets : int
+        How many are chosen, at most all items.
+
+    rng : Generator
+        Chooses.
+
+    item_names : ndarray of shape (n_items,), default=None
+        Names of the items.
+
+    Returns
+    -------
+    target_items : ndarray of shape (n_targets,), dtype int64
+        Those given in their order, those chosen sorted.
+
+    Raises
+    ------
+    ValueError
+        If given items are no items.
+
+    Notes
+    -----
+    O(n_ratings + n_items) time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scipy.sparse as sp
+    >>> from skrecsec.base._threat import choose_targets
+    >>> choose_targets(sp.csr_array((4, 3)), [2, 0], 5, np.random.default_rng(0))
+    array([2, 0])
+    """
+    n_items = X.shape[1]
+    if not isinstance(target_items, str):
+        return check_target_items(target_items, n_items, item_names=item_names)
+    n_targets = min(n_targets, n_items)
+    candidates = np.arange(n_items)
+    if target_items == "unpopular":
+        counts = np.bincount(X.indices, minlength=n_items)
+        # With too few unpopular items, take the least rated ones.
+        limit = max(_UNPOPULAR_BELOW, np.partition(counts, n_targets - 1)[n_targets - 1] + 1)
+        candidates = np.flatnonzero(counts < limit)
+    return np.sort(rng.choice(candidates, n_targets, replace=False))
+
+
+def choose_known_users(n_users: int, knowledge: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the sorted indices of a random fraction of the users, rounded, at least one."""
+    n_known = max(1, round(knowledge * n_users))
+    return np.sort(rng.choice(n_users, n_known, replace=False))
+
+
+def count_profiles(attack_size: float | int, n_users: int) -> int:
+    """Return the number of fake profiles: an int as it is, a fraction of the users rounded down."""
+    if isinstance(attack_size, Integral):
+        return int(attack_size)
+    # The tolerance keeps 0.03 * 100 from being floored to 2.
+    return max(1, int(float(attack_size) * n_users + 1e-9))
+
+
+def find_profile_size(n_fillers: int | str, known, n_targets: int) -> int:
+    """Return how many items a fake profile rates, targets included."""
+    n_items = known.shape[1]
+    if isinstance(n_fillers, str):
+        return min(n_items, max(n_targets, round(known.nnz / known.shape[0])))
+    if not n_targets <= n_fillers <= n_items:
+        raise ValueError(
+            f"n_fillers={n_fillers} must be between the number of targets ({n_targets}, "
+            f"which count as rated items) and the number of items ({n_items})."
+        )
+    return int(n_fillers)
+
+
+def complete_profiles(fillers, n_items: int, budget: Budget) -> sp.csr_array:
+    """Check crafted filler ratings against the budget, project them and add the targets.
+
+    Parameters
+    ----------
+    fillers : {sparse matrix, ndarray} of shape (n_profiles, n_items)
+        Filler ratings. Those of targets are dropped.
+
+    n_items : int
+        Number of items.
+
+    budget : Budget
+        What the profiles must keep to.
+
+    Returns
+    -------
+    profiles : csr_array of shape (n_profiles, n_items)
+        Rating levels, the targets' among them, with sorted indices.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, an index lies outside of it, a rating is not finite, or a profile
+        has more fillers than the budget allows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scipy.sparse as sp
+    >>> from skrecsec.base import Budget, complete_profiles
+    >>> budget = Budget(1, 3, np.array([0]), 5.0, np.array([1.0, 3.0, 5.0]))
+    >>> complete_profiles(sp.csr_array([[0, 0, 3.4, 1.2]]), 4, budget).toarray()
+    array([[5., 0., 3., 1.]])
+    """
+    if isinstance(fillers, np.ndarray):
+        fillers = sp.csr_array(fillers)
+    if not sp.issparse(fillers):
+        raise ValueError(
+            f"_craft_profiles must return a sparse matrix of shape ({budget.n_profiles}, {n_items}), "
+            f"got {type(fillers).__name__}."
+        )
+    check_structure(fillers, "The crafted profiles")
+    if not np.isfinite(sp.csr_array(fillers).data).all():
+        raise ValueError("The attack crafted ratings that are not finite.")
+    fillers = sp.coo_array(fillers)
+    if fillers.shape != (budget.n_profiles, n_items):
+        raise ValueError(
+            f"The attack crafted profiles of shape {fillers.shape}; "
+            f"({budget.n_profiles}, {n_items}) was asked for."
+        )
+    keep = ~np.isin(fillers.col, budget.target_items)
+    rows, items = fillers.row[keep], fillers.col[keep]
+    largest = np.bincount(rows, minlength=1).max()
+    if largest > budget.n_fillers:
+        raise ValueError(
+            f"The attack crafted a profile with {largest} filler items; "
+            f"the budget allows {budget.n_fillers}."
+        )
+    ratings = project_to_levels(fillers.data[keep], budget.rating_levels)
+    n_targets = budget.target_items.size
+    rows = np.concatenate([rows, np.repeat(np.arange(budget.n_profiles), n_targets)])
+    items = np.concatenate([items, np.tile(budget.target_items, budget.n_profiles)])
+    ratings = np.concatenate(
+        [ratings, np.full(budget.n_profiles * n_targets, budget.target_rating)]
+    )
+    profiles = sp.csr_array((ratings, (rows, items)), shape=fillers.shape)
+    profiles.sort_indices()
+    return profiles
+
+
+def count_distinct_rows(X) -> int:
+    """Return the number of distinct rows, told apart by their products with a random vector."""
+    return np.unique(X @ np.random.default_rng(0).random(X.shape[1])).size

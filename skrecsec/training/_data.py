@@ -1,0 +1,91 @@
+"""Ratings as training sees them, on the [0, 1] scale, and initial factors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import logit
+
+from skrecsec.utils.validation import find_rating_levels
+
+
+class Triplets(NamedTuple):
+    """Ratings as three aligned arrays; `ratings` are on the [0, 1] scale."""
+
+    users: np.ndarray
+    items: np.ndarray
+    ratings: np.ndarray
+
+    def take(self, order: np.ndarray) -> Triplets:
+        """Return the chosen ratings in the given order."""
+        return Triplets(self.users[order], self.items[order], self.ratings[order])
+
+
+@dataclass(frozen=True)
+class RatingData:
+    """What a fit sees of the rating matrix: training and validation ratings, and the levels.
+
+    The training ratings are sorted by user, so that `indptr` makes them a CSR matrix as well.
+    """
+
+    n_users: int
+    n_items: int
+    train: Triplets
+    validation: Triplets
+    indptr: np.ndarray
+    levels: np.ndarray  # on the [0, 1] scale
+    midpoints: np.ndarray
+
+    @classmethod
+    def from_matrix(
+        cls, X, validation_fraction: float, rng: np.random.Generator, levels=None
+    ) -> RatingData:
+        """Split the ratings of a CSR matrix at random and scale them by the highest level.
+
+        The levels are found in the ratings unless they are given.
+        """
+        if levels is None:
+            levels = find_rating_levels(X.data)
+        n_users, n_items = X.shape
+        n_validation = int(validation_fraction * X.nnz)
+        in_train = np.ones(X.nnz, dtype=bool)
+        in_train[rng.permutation(X.nnz)[:n_validation]] = False
+        users = np.repeat(np.arange(n_users, dtype=np.int32), np.diff(X.indptr))
+        ratings = Triplets(users, X.indices.astype(np.int32), _as_float32(X.data / levels[-1]))
+        train = Triplets(*(column[in_train] for column in ratings))
+        validation = Triplets(*(column[~in_train] for column in ratings))
+        counts = np.bincount(train.users, minlength=n_users)
+        levels = _as_float32(levels / levels[-1])
+        return cls(
+            n_users=n_users,
+            n_items=n_items,
+            train=train,
+            validation=validation,
+            indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            levels=levels,
+            midpoints=(levels[1:] + levels[:-1]) / 2,
+        )
+
+
+def _as_float32(values) -> np.ndarray:
+    return np.asarray(values, dtype=np.float32)
+
+
+def initial_factors(n_models, n_users, n_items, n_factors, rng):
+    """Draw user and item factors, (n_models, n_rows, n_factors), from Xavier's uniform law."""
+
+    def draw(n_rows):
+        bound = np.sqrt(6 / (n_rows + n_factors))
+        return rng.uniform(-bound, bound, (n_models, n_rows, n_factors)).astype(np.float32)
+
+    return draw(n_users), draw(n_items)
+
+
+def vote_thresholds(data: RatingData, sigmoid: bool) -> np.ndarray:
+    """Return the values of p . q at which its projection changes from one level to the next.
+
+    With `sigmoid`, votes are taken before the logistic function: where it takes the midpoints.
+    """
+    return logit(data.midpoints) if sigmoid else data.midpoints

@@ -1,0 +1,100 @@
+"""The compiled solver: stochastic gradient descent, one sample at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skrecsec.training import _kernels, _kernels_perturbed
+from skrecsec.training._data import vote_thresholds
+
+
+class SGDSolver:
+    """Stochastic gradient descent, one sample at a time, by compiled kernels on one core.
+
+    With `sigmoid`, ratings are predicted by the logistic function of p . q instead of p . q.
+    """
+
+    tile_side = _kernels.TILE
+
+    def __init__(self, data, user_factors, item_factors, *, learning_rate, reg=0.0, sigmoid=False):
+        self.data = data
+        self.user_factors = user_factors
+        self.item_factors = item_factors
+        self._options = np.float32(learning_rate), np.float32(reg), sigmoid
+        self._thresholds = vote_thresholds(data, sigmoid)
+
+    def run_pairs(self, pairs, attack=None, rng=None):
+        """Train all models on the ratings, in the given order. O(n_ratings n_factors).
+
+        With an `AttackTerm`, the first model then descends the attack loss.
+        """
+        _kernels.sgd_pairs(self.user_factors, self.item_factors, *pairs, *self._options)
+        if attack is not None:
+            self.run_attack(0, attack, rng)
+
+    def run_perturbed_pairs(self, pairs, perturbation):
+        """Train on the ratings, each under current and under perturbed factors."""
+        learning_rate, reg, _ = self._options
+        n_choices = 0 if perturbation.is_adversarial else pairs.ratings.size
+        _kernels_perturbed.sgd_perturbed_pairs(
+            self.user_factors[0],
+            self.item_factors[0],
+            *pairs,
+            learning_rate,
+            reg,
+            np.float32(perturbation.epsilon),
+            perturbation.directions,
+            perturbation.choose((n_choices, 2)),
+        )
+
+    def run_tiles(self, model, plan, attack=None, rng=None):
+        """Train one model on the tiles. O((n_cells + n_ratings) n_factors).
+
+        With an `AttackTerm`, it then descends the attack loss.
+        """
+        n_pseudo_labels = _kernels.sgd_tiles(
+            self.user_factors,
+            self.item_factors,
+            model,
+            plan.user_order,
+            plan.item_order,
+            plan.item_position,
+            plan.tiles,
+            self.data.indptr,
+            self.data.train.items,
+            self.data.train.ratings,
+            *plan.rest,
+            self.data.levels,
+            self._thresholds,
+            *self._options,
+        )
+        if attack is not None:
+            self.run_attack(model, attack, rng)
+        return n_pseudo_labels
+
+    def run_attack(self, model, term, rng):
+        """Descend the attack loss once for each known user, in random order."""
+        P, Q = self.user_factors[model], self.item_factors[model]
+        learning_rate, _, _ = self._options
+        users, last_items, masked = term.draw(P, Q, rng)
+        _kernels.sgd_attack(
+            P,
+            Q,
+            users,
+            last_items,
+            term.target_items,
+            masked,
+            np.float32(term.goal),
+            np.float32(term.weight) * learning_rate,
+            np.float32(term.margin),
+        )
+
+    def validation_loss(self):
+        """Return the mean squared error of model 0 on the validation ratings."""
+        return _kernels.squared_error(
+            self.user_factors[0], self.item_factors[0], *self.data.validation
+        )
+
+    def factors(self):
+        """Return a copy of the user and item factors of all models."""
+        return self.user_factors.copy(), self.item_factors.copy()

@@ -1,0 +1,69 @@
+"""The one place that decides how kernels are compiled, and whether they are kept on disk.
+
+Numba keeps compiled code beside the source, or in the user's cache folder, or in
+``NUMBA_CACHE_DIR``. Where it can write to none of them, as in a container whose site-packages belong
+to somebody else, code is compiled anew in each process: slower, but nothing fails.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+from numba import njit
+
+# Reassociation lets dot products be vectorised; NaN and inf keep their meaning, because a diverged
+# fit has to be noticed.
+_REASSOCIATE = {"reassoc", "contract", "nsz", "arcp"}
+
+
+def jit(function: Callable) -> Callable:
+    """Compile a function for one thread, without the GIL, and keep the result where that can be.
+
+    The cache of a function is renewed when its own file changes, not when a compiled function
+    changes that it calls from another file: keep callers and callees together.
+    """
+    return _compile(function, fastmath=False)
+
+
+def fast_jit(function: Callable) -> Callable:
+    """Compile as `jit` does, with sums in any order."""
+    return _compile(function, fastmath=_REASSOCIATE)
+
+
+def _compile(function, **options):
+    options["nogil"] = True
+    try:
+        dispatcher = njit(cache=True, **options)(function)
+    except RuntimeError:  # Numba finds no folder that it can write to
+        return njit(**options)(function)
+    cache = getattr(dispatcher, "_cache", None)
+    if hasattr(cache, "load_overload"):  # not with NUMBA_DISABLE_JIT
+        dispatcher._cache = _ForgivingCache(cache)
+    return dispatcher
+
+
+class _ForgivingCache:
+    """A cache of Numba's that does without where a file is damaged or the disk full or read-only."""
+
+    def __init__(self, cache):
+        self._cache = cache
+
+    def __getattr__(self, name):
+        return getattr(self._cache, name)
+
+    def load_overload(self, *args, **kwargs):
+        # A damaged file raises whatever its bytes happen to mean to pickle.
+        try:
+            return self._cache.load_overload(*args, **kwargs)
+        except Exception:
+            return None
+
+    def save_overload(self, *args, **kwargs):
+        # Numba reads the index before it writes: a damaged one would be in the way for ever.
+        try:
+            self._cache.save_overload(*args, **kwargs)
+        except Exception:
+            with contextlib.suppress(Exception):
+                self._cache.flush()
+                self._cache.save_overload(*args, **kwargs)

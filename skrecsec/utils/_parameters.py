@@ -1,0 +1,200 @@
+"""Texts of docstrings that several classes share, each written once.
+
+`skrecsec.utils._signatures.complete` puts them where a docstring says ``%(name)s`` on a line of its
+own, with ``{default(parameter)}`` replaced by the default of the class at hand.
+"""
+
+from __future__ import annotations
+
+TEXTS: dict[str, str] = {}
+
+TEXTS["threat_model"] = r"""
+target_items : {"unpopular", "random"} or array-like of int, default={default(target_items)}
+    The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
+    rated ones where there are too few of these), random ones, or those with the given indices.
+
+n_targets : int, default={default(n_targets)}
+    Number of targets to choose, at most all items. Ignored if `target_items` is an array.
+
+attack_size : float or int, default={default(attack_size)}
+    Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
+    least one), an int as it is.
+
+n_fillers : int or "mean", default={default(n_fillers)}
+    Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
+    of ratings of the known users, rounded, but at least the number of targets.
+
+knowledge : float, default={default(knowledge)}
+    Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
+
+goal : {"push", "nuke"}, default={default(goal)}
+    Whether targets are given the highest or the lowest rating level.
+
+random_state : int, RandomState instance or None, default={default(random_state)}
+    Determines targets, known users and profiles, each from a stream of its own: attacks with
+    the same int share targets and known users.
+"""[1:-1]
+
+TEXTS["poison"] = r"""
+poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
+    The fake profiles, on the scale of the data.
+
+n_distinct_profiles_ : int
+    How many of them are distinct: copies of one profile are easy to detect.
+"""[1:-1]
+
+TEXTS["threat"] = r"""
+target_items_ : ndarray of shape (n_targets,)
+    Indices of the target items.
+
+known_users_ : ndarray of shape (n_known_users,)
+    Sorted indices of the users whose profiles were seen.
+
+rating_levels_ : ndarray of shape (n_levels,)
+    Sorted rating levels; ratings of fake profiles are among them.
+"""[1:-1]
+
+TEXTS["features"] = r"""
+n_features_in_ : int
+    Number of items.
+
+feature_names_in_ : ndarray of shape (n_items,)
+    Names of the items, if `X` had any.
+"""[1:-1]
+
+TEXTS["appends_rows"] = r"""
+.. note::
+    `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
+    so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
+    thereby trained on poisoned data and asked about genuine users only.
+"""[1:-1]
+
+TEXTS["n_factors"] = r"""
+n_factors : int, default={default(n_factors)}
+    Number of latent factors d.
+"""[1:-1]
+
+TEXTS["training"] = r"""
+max_iter : int, default={default(max_iter)}
+    Maximum number of epochs. Training stops earlier once the validation loss has not improved
+    for 5 epochs.
+
+solver : {"sgd", "adam", "adadelta"}, default={default(solver)}
+    ``"sgd"``: one rating at a time, by compiled kernels on one core; the fastest by far.
+    ``"adam"`` and ``"adadelta"``: mini-batches by torch, on any `device`; the optimisers that
+    the paper names and used.
+
+learning_rate : float or "auto", default={default(learning_rate)}
+    Step size. ``"auto"`` is 0.02 for ``"sgd"``, 0.001 for ``"adam"`` and 20 for
+    ``"adadelta"``.
+"""[1:-1]
+
+TEXTS["reg"] = r"""
+reg : float, default={default(reg)}
+    Weight of the squared factors in the loss. As small a penalty as 0.02 with ``"sgd"`` lowers
+    the error of predicted ratings and ruins the ranking; early stopping regularises better.
+"""[1:-1]
+
+TEXTS["minibatch"] = r"""
+batch_size : int, default={default(batch_size)}
+    Ratings in a mini-batch; ``"sgd"`` ignores it.
+"""[1:-1]
+
+TEXTS["validation"] = r"""
+validation_fraction : float, default={default(validation_fraction)}
+    Share of the ratings, in [0, 1), held back to choose the epoch whose factors are kept: the
+    one with the lowest mean squared error on them. With 0, or so few ratings that none is
+    held back, all epochs are run and the last one is kept.
+
+fold_in_reg : float, default={default(fold_in_reg)}
+    Weight of the squared profile factors when profiles are folded in, on ratings scaled to
+    [0, 1].
+
+device : str, default={default(device)}
+    Torch device of the mini-batch solvers; ``"sgd"`` takes ``"cpu"`` only.
+"""[1:-1]
+
+TEXTS["training.random_state"] = r"""
+random_state : int, RandomState instance or None, default={default(random_state)}
+    Determines the validation ratings, the initial factors and the order of the samples. Pass
+    an int for results that are the same down to the last bit.
+
+verbose : int, default={default(verbose)}
+    If positive, print a line per epoch.
+"""[1:-1]
+
+TEXTS["factors"] = r"""
+user_factors_ : ndarray of shape (n_users, n_factors)
+    Factors of the training profiles, for ratings scaled to [0, 1].
+
+item_factors_ : ndarray of shape (n_items, n_factors)
+    Item factors.
+"""[1:-1]
+
+TEXTS["training.outcome"] = r"""
+n_iter_ : int
+    Number of epochs run, those of pre-training included.
+
+best_iter_ : int
+    The epoch, counted from 1, whose factors were kept.
+
+validation_loss_ : float
+    Mean squared error of that epoch on the validation ratings, on the [0, 1] scale; NaN
+    without any.
+"""[1:-1]
+
+TEXTS["training.result"] = f"""
+rating_levels_ : ndarray of shape (n_levels,)
+    Sorted rating levels. Ratings are divided by the highest one inside.
+
+{TEXTS["training.outcome"]}
+
+history_ : list of dict
+    For each epoch its number and validation loss.
+"""[1:-1]
+
+TEXTS["surrogate"] = r"""
+solver : {"sgd", "adam", "adadelta"}, default={default(solver)}
+    How the surrogate is trained: ``"sgd"`` one rating, and then one known user, at a time, in
+    compiled code; ``"adam"`` and ``"adadelta"`` in mini-batches, each with its share of the
+    attack loss.
+
+learning_rate : float or "auto", default={default(learning_rate)}
+    Step size of the surrogate's solver. ``"auto"`` is 0.02 for ``"sgd"``, 0.001 for ``"adam"``
+    and 20 for ``"adadelta"``.
+
+batch_size : int, default={default(batch_size)}
+    Number of ratings of a mini-batch; not used by ``"sgd"``.
+
+output : {"sigmoid", "linear"}, default={default(output)}
+    Whether the surrogate predicts ratings by the logistic function of p . q or by p . q itself.
+    The attack loss takes the logistic function in either case.
+"""[1:-1]
+
+TEXTS["surrogate.epochs"] = r"""
+n_factors : int, default={default(n_factors)}
+    Number of latent factors of the surrogate.
+
+n_pretrain_iter : int, default={default(n_pretrain_iter)}
+    Number of epochs on the training loss alone, before the attack loss is added.
+
+max_iter : int, default={default(max_iter)}
+    Number of epochs in all.
+"""[1:-1]
+
+TEXTS["attack_loss"] = r"""
+attack_weight : float, default={default(attack_weight)}
+    Weight of the attack loss against the mean squared error of the ratings.
+
+attack_reduction : {"mean", "sum"}, default={default(attack_reduction)}
+    Whether the attack loss is averaged over known users and targets or added up. The
+    originals write a sum; the mean makes for far stronger attacks, and with a sum
+    `attack_weight` has to be small for the descent to be stable.
+
+margin : float, default={default(margin)}
+    The threshold :math:`\kappa`: how far, in logarithms of the predicted rating, a target is
+    pushed beyond the last item of a list.
+
+k : int, default={default(k)}
+    Length of the lists that targets are pushed into.
+"""[1:-1]
