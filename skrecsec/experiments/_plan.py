@@ -40,8 +40,11 @@ class Plan:
     protocol : {"in_sample", "fold_in"}
         Likewise.
 
-    random_state : int, RandomState instance or None
+    random_state : int, RandomState instance or None, default=None
         One number is drawn from it.
+
+    seeds : list of Seeds, default=None
+        Those of the repeats, which are `n_repeats`; None draws them by `random_state`.
     """
 
     def __init__(
@@ -56,7 +59,8 @@ class Plan:
         n_repeats,
         k,
         protocol,
-        random_state,
+        random_state=None,
+        seeds=None,
     ):
         self.X, self.y = X, y
         self.attacks, self.recommenders = attacks, recommenders
@@ -70,7 +74,7 @@ class Plan:
             k=k,
             protocol=protocol,
         )
-        self.seeds = seeds_of_repeats(random_state, n_repeats)
+        self.seeds = seeds_of_repeats(random_state, n_repeats) if seeds is None else list(seeds)
 
     def crafting_units(self, repeats: Iterable[int]) -> list[Unit]:
         """Return the units that craft the fake profiles of these repeats."""
