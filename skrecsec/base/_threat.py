@@ -182,8 +182,8 @@ def complete_profiles(fillers, n_items: int, budget: Budget) -> sp.csr_array:
         fillers = sp.csr_array(fillers)
     if not sp.issparse(fillers):
         raise ValueError(
-            f"_craft_profiles must return a sparse matrix of shape ({budget.n_profiles}, {n_items}), "
-            f"got {type(fillers).__name__}."
+            f"_craft_profiles must return a sparse matrix of shape "
+            f"({budget.n_profiles}, {n_items}), got {type(fillers).__name__}."
         )
     check_structure(fillers, "The crafted profiles")
     if not np.isfinite(sp.csr_array(fillers).data).all():

@@ -364,8 +364,8 @@ def _attack_step(estimator, why):
     # A pipeline calls fit().transform() then, which appends nothing.
     if not hasattr(attack, "fit_transform"):
         raise ValueError(
-            f"{type(attack).__name__} around an attack hides its fit_transform, so that the pipeline "
-            f"was trained on clean ratings: put the attack itself into the pipeline."
+            f"{type(attack).__name__} around an attack hides its fit_transform, so that the "
+            f"pipeline was trained on clean ratings: put the attack itself into the pipeline."
         )
     return attack, transformers[place + 1 :]
 

@@ -1,8 +1,8 @@
 """The one place that decides how kernels are compiled, and whether they are kept on disk.
 
 Numba keeps compiled code beside the source, or in the user's cache folder, or in
-``NUMBA_CACHE_DIR``. Where it can write to none of them, as in a container whose site-packages belong
-to somebody else, code is compiled anew in each process: slower, but nothing fails.
+``NUMBA_CACHE_DIR``. Where it can write to none of them, as in a container whose site-packages
+belong to somebody else, code is compiled anew in each process: slower, but nothing fails.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _compile(function, **options):
 
 
 class _ForgivingCache:
-    """A cache of Numba's that does without where a file is damaged or the disk full or read-only."""
+    """A cache of Numba's that does without where a file is damaged, or the disk full."""
 
     def __init__(self, cache):
         self._cache = cache

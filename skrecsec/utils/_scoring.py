@@ -90,7 +90,7 @@ def check_estimator(estimator) -> None:
     """Raise a ValueError if this is not something that predicts."""
     if not hasattr(estimator, "predict"):
         raise ValueError(
-            f"The estimator to be scored must be a fitted recommender, an estimator with `predict`, "
+            f"The estimator to be scored must be a fitted recommender, one with `predict`, "
             f"got {estimator!r}."
         )
 

@@ -7,10 +7,7 @@ parameters of its own and those of a parent need not repeat the latter::
     class AverageAttackTransformer(BaseAttackTransformer):
         '''One line.
 
-        Parameters
-        ----------
-        own : int, default=1
-            What it is.
+        (as usual, and among the parameters:)
 
         %(threat_model)s
         '''
@@ -19,8 +16,8 @@ parameters of its own and those of a parent need not repeat the latter::
             super().__init__(**threat_model)
             self.own = own
 
-`complete` gives `__init__` the full signature and puts the texts of `_parameters` in place, with the
-defaults of this class.
+`complete` gives `__init__` the full signature and puts the texts of `_parameters` in place, with
+the defaults of this class.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ def check_structure(X, name: str = "X") -> None:
     """
     if X.ndim != 2:
         raise ValueError(
-            f"Expected 2D input for {name}, a row per user and a column per item, got a sparse array "
-            f"of shape {X.shape}."
+            f"Expected 2D input for {name}, a row per user and a column per item, got a sparse "
+            f"array of shape {X.shape}."
         )
     check = _CHECKS.get(X.format)
     if check is not None:

@@ -167,8 +167,8 @@ def _warn_of_long_table(X):
     names = [str(column).lower() for column in columns]
     if all(any(n.startswith(options) for n in names) for options in _LONG_COLUMNS):
         warnings.warn(
-            f"X has the columns {', '.join(map(str, columns))}: a long table with a rating per row? "
-            f"It is taken for a matrix with a row per user and a column per item. "
+            f"X has the columns {', '.join(map(str, columns))}: a long table with a rating per "
+            f"row? It is taken for a matrix with a row per user and a column per item. "
             f"skrecsec.datasets.load_ratings makes such a matrix of a table.",
             UserWarning,
             stacklevel=4,
@@ -178,8 +178,8 @@ def _warn_of_long_table(X):
 def _check_finite(values, name):
     if np.isnan(values).any():
         raise ValueError(
-            f"Input {name} contains NaN. If NaN stands for no rating, use {name}.fillna(0) or a sparse "
-            f"matrix: what nobody has rated is left out, not imputed."
+            f"Input {name} contains NaN. If NaN stands for no rating, use {name}.fillna(0) or a "
+            f"sparse matrix: what nobody has rated is left out, not imputed."
         )
     if np.isinf(values).any():
         raise ValueError(f"Input {name} contains infinity; ratings must be finite.")
@@ -228,14 +228,14 @@ def warn_of_unsuitable_ratings(ratings: np.ndarray, *, one_level: bool = True) -
     highest = ratings.max()
     if highest > _MAX_OVER_MEDIAN * np.median(ratings):
         message = (
-            f"The highest rating, {highest:g}, is more than {_MAX_OVER_MEDIAN} times the median, as "
-            f"in counts. Ratings are divided by the highest, so that most are nearly 0: take "
+            f"The highest rating, {highest:g}, is more than {_MAX_OVER_MEDIAN} times the median, "
+            f"as in counts. Ratings are divided by the highest, so that most are nearly 0: take "
             f"np.log1p of the counts, or bin them."
         )
     elif one_level and ratings.min() == highest:
         message = (
-            f"All ratings are {highest:g}, as in clicks or purchases. A model of ratings has nothing "
-            f"to tell apart, and ranks at random or worse: use a model of implicit feedback."
+            f"All ratings are {highest:g}, as in clicks or purchases. A model of ratings has "
+            f"nothing to tell apart, and ranks badly: use a model of implicit feedback."
         )
     else:
         return
