@@ -12,6 +12,7 @@ import skrecsec
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
+import reference  # noqa: E402
 import results_tables  # noqa: E402
 
 project = "skrecsec"
@@ -114,6 +115,7 @@ def setup(app):
     app.connect("autodoc-skip-member", skip_foreign_members)
     app.add_css_file("skrecsec.css")
     generated = DOCS / "generated"
+    write_if_changed(DOCS / "api.rst", reference.api_page())
     write_if_changed(generated / "changelog.rst", markdown_as_rst("CHANGELOG.md"))
     write_if_changed(generated / "contributing.rst", markdown_as_rst("CONTRIBUTING.md"))
     for name, text in results_tables.files().items():

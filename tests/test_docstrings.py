@@ -2,6 +2,7 @@
 
 import configparser
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -13,6 +14,7 @@ from numpydoc import docscrape
 from numpydoc.validate import get_validation_checks, validate
 
 import skrecsec
+from skrecsec.utils._registry import registered
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -112,7 +114,7 @@ def test_modules_and_all_that_they_define_are_documented(module_name):
 def test_api_reference_lists_exactly_the_public_names():
     module = None
     listed = set()
-    for line in (ROOT / "docs" / "api.rst").read_text(encoding="utf-8").splitlines():
+    for line in docs_module("reference").api_page().splitlines():
         if found := re.match(r"\.\. currentmodule:: (\S+)", line):
             module = found[1]
         elif found := re.fullmatch(r" {3}([A-Za-z]\w*)", line):
@@ -123,6 +125,22 @@ def test_api_reference_lists_exactly_the_public_names():
         for member in importlib.import_module(name).__all__
     }
     assert listed == public
+
+
+def test_the_readme_lists_what_there_is():
+    reference = docs_module("reference")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text == reference.readme(), "run python docs/reference.py"
+    for name in (*skrecsec.__all__, *registered("attack"), *registered("scorer")):
+        assert f"`{name}`" in text
+
+
+def docs_module(name):
+    """Return a module of the documentation, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_top_level_names_are_those_of_the_subpackages():

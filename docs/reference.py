@@ -1,0 +1,103 @@
+"""Lists of public names, made of what the package exports and what is registered.
+
+`conf.py` writes the reference page, ``docs/api.rst``, from ``docs/templates/api.txt``, in which a
+line ``.. names:: MODULE PATTERN`` stands for the public names of a module that match a regular
+expression. ``python docs/reference.py`` renews the table in README.md; a test compares it.
+"""
+
+import importlib
+import re
+from pathlib import Path
+
+import skrecsec.metrics  # noqa: F401  its scorers register
+from skrecsec.utils._registry import registered
+
+DOCS = Path(__file__).parent
+README = DOCS.parent / "README.md"
+BEGIN = "<!-- made by docs/reference.py -->\n"
+END = "<!-- end -->\n"
+
+# What the README says of each kind of thing; {names} are those that are public, or registered.
+ROWS = {
+    "Recommenders": (
+        "skrecsec.recommenders",
+        ".*",
+        "{names}: `fit`, `predict`, `recommend`, `score`; profiles never seen in training are "
+        "folded in",
+    ),
+    "Attacks": (
+        "skrecsec.attacks",
+        ".*Transformer",
+        "{names}; with one threat model: targets, size, fillers, knowledge, push or nuke",
+    ),
+    "Metrics": (
+        "skrecsec.metrics",
+        ".*_(score|shift)",
+        "{names}; rated items are masked, all others ranked",
+    ),
+    "Scorers": ("skrecsec.metrics", ".*Scorer", "{names}, for `scoring=`; by name: {scorers}"),
+    "Splits": ("skrecsec.model_selection", ".*", "{names}"),
+    "Data": ("skrecsec.datasets", "(fetch|load|make)_.*", "{names}"),
+    "Experiments": (
+        "skrecsec.experiments",
+        "[a-z].*",
+        "{names}: repeated, parallel, resumable; `python -m skrecsec.experiments` makes the paper's "
+        "tables and figures",
+    ),
+    "Displays": ("skrecsec.inspection", ".*", "{names}"),
+    "Extending": (
+        "skrecsec.base",
+        "Base.*",
+        "{names} and `skrecsec.utils.estimator_checks`, see [CONTRIBUTING](CONTRIBUTING.md)",
+    ),
+    "Shell": (
+        "skrecsec",
+        "(?!)",
+        "`skrecsec`, or `python -m skrecsec`: attack ({attacks}), defend, report as table, JSON, "
+        "CSV or, with `--report out.html`, a page with plots",
+    ),
+}
+
+
+def public_names(module, pattern=".*"):
+    """Return the public names of a module that match, in order."""
+    return sorted(n for n in importlib.import_module(module).__all__ if re.fullmatch(pattern, n))
+
+
+def api_page():
+    """Return the text of the reference page."""
+
+    def block(found):
+        names = "\n   ".join(public_names(found[1], found[2]))
+        return (
+            f".. currentmodule:: {found[1]}\n\n.. autosummary::\n   :toctree: generated\n"
+            f"   :nosignatures:\n\n   {names}"
+        )
+
+    template = (DOCS / "templates" / "api.txt").read_text(encoding="utf-8")
+    return re.sub(r"^\.\. names:: (\S+) (\S+)$", block, template, flags=re.MULTILINE)
+
+
+def readme_table():
+    """Return the table of what there is."""
+    lists = {f"{kind}s": _as_list(registered(kind)) for kind in ("attack", "scorer")}
+    lines = ["| | |", "| --- | --- |"]
+    for what, (module, pattern, text) in ROWS.items():
+        names = _as_list(public_names(module, pattern))
+        lines.append(f"| {what} | {text.format(names=names, **lists)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _as_list(names):
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def readme():
+    """Return the README with its table renewed."""
+    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{readme_table()}{END}{after}"
+
+
+if __name__ == "__main__":
+    README.write_text(readme(), encoding="utf-8")
