@@ -1,0 +1,131 @@
+"""Running a command line, so that a person is told in one line what went wrong outside of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
+
+INTERRUPTED = 130  # as of a program that dies of SIGINT ...
+BROKEN_PIPE = 141  # ... and of SIGPIPE
+
+# What the system, the files and the arguments can cause. Others are faults of the program, whose
+# traceback whoever reports them will need.
+_NOT_OUR_FAULT = (
+    OSError,  # no space, no permission, no file, no network
+    ValueError,  # data or settings that do not go together, said in a sentence
+    ImportError,  # an extra is not installed
+    MemoryError,
+    BrokenExecutor,  # a worker was killed, most likely for want of memory
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def run_shell(
+    main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None, *, prog: str
+) -> int:
+    """Run the main function of a command line, and return the exit status.
+
+    Parameters
+    ----------
+    main : callable
+        Takes `argv`, returns the exit status. An exception may carry notes (`add_note`), which are
+        shown with its message: of a KeyboardInterrupt, say, what was finished.
+
+    argv : sequence of str, default=None
+        Arguments; None for those that the program was started with.
+
+    prog : str
+        How the program is called in messages.
+
+    Returns
+    -------
+    status : int
+        That of `main`; 130 after Ctrl-C; 141 where nobody reads the output any more, about which
+        nothing is said; 1 with one line on stderr for what the system, a file, or settings that do
+        not go together have caused. SystemExit, by which argparse ends, is let through.
+
+    Examples
+    --------
+    >>> from skrecsec.utils._shell import run_shell
+    >>> run_shell(lambda argv: len(argv), ["--a", "--b"], prog="count")
+    2
+    """
+    format_warning = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: f"{prog}: warning: {one_line(message)}\n"
+    try:
+        try:
+            return main(argv)
+        finally:
+            # Here, where an error of it can be met, and not when the interpreter ends.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except KeyboardInterrupt as error:
+        say(f"{prog}: {'; '.join(['interrupted', *_notes(error)])}")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    except _NOT_OUR_FAULT as error:
+        say(f"{prog}: error: {describe_error(error)}")
+        return 1
+    finally:
+        warnings.formatwarning = format_warning
+        for stream in (sys.stdout, sys.stderr):
+            _give_up_if_broken(stream)
+
+
+def say(line: str) -> None:
+    """Print a line on stderr, if anybody listens."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def describe_error(error: BaseException) -> str:
+    """Return what an exception says, in one line.
+
+    Examples
+    --------
+    >>> from skrecsec.utils._shell import describe_error
+    >>> describe_error(FileNotFoundError(2, "No such file or directory", "u.data"))
+    'u.data: No such file or directory'
+    >>> describe_error(MemoryError())
+    'MemoryError'
+    """
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        message = f"{where}{error.strerror}"
+    message = one_line(message) or type(error).__name__
+    return " ".join([message, *(f"({one_line(note)})" for note in _notes(error))])
+
+
+def one_line(message) -> str:
+    """Return a message without line breaks."""
+    return " ".join(str(message).split())
+
+
+def _notes(error):
+    return getattr(error, "__notes__", [])
+
+
+def _give_up_if_broken(stream):
+    """Let what a stream still holds go nowhere if it cannot be written.
+
+    Otherwise the interpreter would try again at its end, and complain.
+    """
+    try:
+        stream.flush()
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):  # a stream that is no file
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
+    except (ValueError, AttributeError):  # closed, or there is none
+        pass
