@@ -41,8 +41,8 @@ ROWS = {
     "Experiments": (
         "skrecsec.experiments",
         "[a-z].*",
-        "{names}: repeated, parallel, resumable; `python -m skrecsec.experiments` makes the paper's "
-        "tables and figures",
+        "{names}: repeated, parallel, resumable; `python -m skrecsec.experiments` makes the "
+        "paper's tables and figures",
     ),
     "Displays": ("skrecsec.inspection", ".*", "{names}"),
     "Extending": (
