@@ -193,7 +193,7 @@ FIGURES = {
     "figure4": "Rank shifts of unpopular targets on MF, by attack (the paper's Figure 4).",
     "figure5": "Strength of the attacks on MF by their size, random targets (Figure 5).",
     "figure6": "Strength of the attacks on MF by their size, unpopular targets (Figure 6).",
-    "figure7": "Rank shifts of unpopular targets by the TNA attack, by defence (Figure 7).",
+    "figure7": "Rank shifts of unpopular targets by the TNA attack, by defense (Figure 7).",
     "figure8": "Robustness improvement of TCD by the attackers' knowledge (Figure 8), without "
     "points at which an attack moves its targets by less than 0.02 in a repeat, or up in one and "
     "down in another.",

@@ -4,7 +4,7 @@ Attack a recommender and defend it
 
 Fake profiles are cheap. Here an attacker who sees two fifths of the users adds 3% fake ones, to
 have five items that hardly anybody rated recommended. We look at two recommenders trained on the
-poisoned ratings: a matrix factorisation that trusts all profiles, and triple cooperative defence
+poisoned ratings: a matrix factorisation that trusts all profiles, and triple cooperative defense
 (TCD), three factorisations that train one another on what two of them agree about.
 
 Both are asked two questions, for lists of any length: how often do they find what users like, and
@@ -24,7 +24,7 @@ X, y = leave_one_out_split(ratings, random_state=1)
 print(f"{X.shape[0]} users, {X.shape[1]} items, {X.nnz} ratings to learn from")
 
 # %%
-# Attack and defence
+# Attack and defense
 # ------------------
 # An attack is a transformer. ``fit_transform`` appends its fake profiles to the ratings and
 # ``transform`` does not, so that a pipeline learns from poisoned ratings and is asked about genuine

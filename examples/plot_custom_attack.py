@@ -56,7 +56,7 @@ print(f"{len(checks)} checks passed")
 # -----------------
 # Three attacks of the package are given the same budget, the same targets and the same known users,
 # since these follow from ``random_state``. All are tried on a matrix factorisation without a
-# defence, and on triple cooperative defence (TCD), with three seeds each.
+# defense, and on triple cooperative defense (TCD), with three seeds each.
 from sklearn.pipeline import make_pipeline
 
 from skrecsec import (
@@ -103,7 +103,7 @@ import matplotlib.pyplot as plt
 
 COLORS = {"MF": "#D55E00", "TCD": "#009E73"}  # Okabe and Ito's
 MARKERS = {"MF": "o", "TCD": "s"}
-LABELS = {"MF": "MF, without a defence", "TCD": "TCD"}
+LABELS = {"MF": "MF, without a defense", "TCD": "TCD"}
 
 figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
 for name, shift in [("MF", 0.12), ("TCD", -0.12)]:
@@ -122,7 +122,7 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# On these data and without a defence, copying beats both simple attacks with each seed, and is far
+# On these data and without a defense, copying beats both simple attacks with each seed, and is far
 # behind CoAttack, which trains a recommender of its own to find out what to rate. On other data, or
 # against other victims, the order of the first three may be another one. TCD leaves next to nothing
 # of any of the four.

@@ -1,5 +1,5 @@
 """
-Attack x defence in one grid search
+Attack x defense in one grid search
 ===================================
 
 Attacks are transformers and recommenders are estimators, so a pipeline holds one of each, and
@@ -100,7 +100,7 @@ plt.show()
 
 # %%
 # Read by columns, the right panel compares attacks: CoAttack puts its targets into nearly all lists
-# of MF, average and bandwagon into a tenth of them or fewer. Read by rows, it compares defences:
+# of MF, average and bandwagon into a tenth of them or fewer. Read by rows, it compares defenses:
 # TCD stops all three attacks, while AT lets slightly more through than MF does. The left panel
 # tells what that costs in recommendations that users like. For TCD it is nothing: it finds the most
 # hidden items in every row, while MF and AT find fewer under every attack than without one.

@@ -2,7 +2,7 @@
 Parallel cross-validation
 =========================
 
-A study of attacks and defences is many fits that do not depend on one another. Each fit of this
+A study of attacks and defenses is many fits that do not depend on one another. Each fit of this
 package uses one core; to use several, tell scikit-learn's tools how many fits may run at a time, by
 ``n_jobs``. Since every estimator draws its random numbers from its own ``random_state``, the
 results are the same however many that is, down to the last bit.
@@ -136,4 +136,4 @@ plt.show()
 # %%
 # TCD keeps the targets out of the lists under either attack, and finds more of the hidden ratings.
 # The vertical bars are long since some test users are easier to please than others, whichever
-# recommender is asked. AT is no better than no defence at all here.
+# recommender is asked. AT is no better than no defense at all here.

@@ -2,11 +2,11 @@
 Choosing pseudo_label_ratio: cost against robustness
 ====================================================
 
-In each epoch, triple cooperative defence (TCD) looks for pseudo-ratings in a random share of the
+In each epoch, triple cooperative defense (TCD) looks for pseudo-ratings in a random share of the
 cells of the rating matrix, its ``pseudo_label_ratio``. The default looks at all cells. A smaller
 share makes an epoch cheaper, but leaves fewer pseudo-ratings to stand against fake profiles.
 
-How much of the defence is left at half of the cells, or at a tenth?
+How much of the defense is left at half of the cells, or at a tenth?
 """
 
 # %%
@@ -29,7 +29,7 @@ print(f"{X.shape[0]} users, {X.shape[1]} items, {attacks[0].poison_.shape[0]} fa
 # -------------------------
 # Of each recommender we note the processor time of `fit` and two hit ratios for lists of 50 items:
 # how often it finds the hidden ratings, and how often it recommends the targets. A matrix
-# factorisation (MF) without a defence serves as a yardstick.
+# factorisation (MF) without a defense serves as a yardstick.
 from time import process_time
 
 import numpy as np
@@ -96,7 +96,7 @@ for ax, (title, label, column, limits, offset) in zip(axes, panels, strict=True)
     )
     for ratio, seconds, height in zip(RATIOS, mean[:, 0], mean[:, column], strict=True):
         ax.annotate(ratio, (seconds, height), xytext=offset, textcoords="offset points")
-    ax.axhline(mf[:, column].mean(), color=ORANGE, linestyle="--", label="MF, without a defence")
+    ax.axhline(mf[:, column].mean(), color=ORANGE, linestyle="--", label="MF, without a defense")
     ax.set(title=title, xlabel="Processor time of a fit (seconds)", ylabel=label, ylim=limits)
     ax.set_xlim(left=0)
     ax.grid(alpha=0.3)

@@ -7,7 +7,7 @@ many places they did: a user for whom a target was 500th of all unrated items, a
 recommender has learned from poisoned ratings, adds a shift of +480.
 
 The distribution of these shifts tells more than a hit ratio, which only knows whether a target made
-it into a list. In the manner of figures 4 and 7 of the paper on triple cooperative defence (TCD),
+it into a list. In the manner of figures 4 and 7 of the paper on triple cooperative defense (TCD),
 :doi:`10.1007/s11280-023-01214-7`, we look at it for a plain matrix factorisation (MF), for
 adversarial training (AT) and for TCD, under a simple and an optimised attack.
 """

@@ -2,7 +2,7 @@
 How TCD's pseudo-labels grow and agree over epochs
 ==================================================
 
-Triple cooperative defence (TCD) trains three matrix factorisations. At first they learn from the
+Triple cooperative defense (TCD) trains three matrix factorisations. At first they learn from the
 ratings alone. Then, epoch by epoch, each of them is also trained on pseudo-ratings: on every cell
 of the rating matrix that nobody has filled in and for which the two others predict the same rating
 level.
@@ -26,7 +26,7 @@ print(f"{X.shape[0]} users, {X.shape[1]} items, {X.nnz} ratings to learn from")
 # Training with and without the attack
 # ------------------------------------
 # In a pipeline the attack appends its fake profiles when the pipeline is fitted. The matrix
-# factorisation without a defence is here to show that the attack is a strong one.
+# factorisation without a defense is here to show that the attack is a strong one.
 from sklearn.pipeline import make_pipeline
 
 from skrecsec import CoAttackTransformer, MFRecommender, TCDRecommender
@@ -104,4 +104,4 @@ for name, recommender in [("clean", clean), ("poisoned", poisoned[-1])]:
 # On four cells out of five they agree on the lowest level, and on nearly all cells of the attacked
 # items. There are 24 fake profiles that give each of these items the highest level; for almost all
 # of the 800 genuine users, a pseudo-rating of the lowest level stands against them. That is the
-# defence.
+# defense.

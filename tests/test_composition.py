@@ -80,7 +80,7 @@ def test_cross_val_score_defaults_to_hr(split):
 
 
 @pytest.mark.parametrize("y_form", ["1-D", "sparse"])
-def test_grid_of_attacks_and_defences(split, y_form):
+def test_grid_of_attacks_and_defenses(split, y_form):
     X, y = split
     if y_form == "sparse":
         y = sp.csr_array((np.ones(120), (np.arange(120), y)), shape=X.shape)

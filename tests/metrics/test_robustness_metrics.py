@@ -1,4 +1,4 @@
-"""Metrics of what attacks and defences change, by hand and against plain Python."""
+"""Metrics of what attacks and defenses change, by hand and against plain Python."""
 
 import warnings
 

@@ -92,7 +92,7 @@ def strong_attack(seed=0):
     return AverageAttackTransformer(attack_size=1.0, random_state=seed)
 
 
-def test_ri_of_no_defence_is_0_and_of_a_perfect_one_is_1(ratings, fresh_cache):
+def test_ri_of_no_defense_is_0_and_of_a_perfect_one_is_1(ratings, fresh_cache):
     scorer = RobustnessImprovementScorer(Counting(), k=10)
     attack = strong_attack()
     assert scorer(make_pipeline(attack, Counting()).fit(ratings), ratings) == 0
@@ -103,16 +103,16 @@ def test_ri_of_no_defence_is_0_and_of_a_perfect_one_is_1(ratings, fresh_cache):
 
 def test_baselines_are_fitted_once_per_attack_and_training_set(ratings, fresh_cache):
     scorer = RobustnessImprovementScorer(Counting(), k=10)
-    defences = [MFRecommender(2, max_iter=5, random_state=seed) for seed in range(3)]
-    for defence in defences:
-        scorer(make_pipeline(strong_attack(), defence).fit(ratings), ratings)
+    defenses = [MFRecommender(2, max_iter=5, random_state=seed) for seed in range(3)]
+    for defense in defenses:
+        scorer(make_pipeline(strong_attack(), defense).fit(ratings), ratings)
     assert Counting.n_fits == 2  # clean and poisoned
-    scorer(make_pipeline(strong_attack(seed=1), defences[0]).fit(ratings), ratings)
+    scorer(make_pipeline(strong_attack(seed=1), defenses[0]).fit(ratings), ratings)
     assert Counting.n_fits == 3  # the clean one is known
-    scorer(make_pipeline(strong_attack(), defences[0]).fit(ratings[:100]), ratings)
+    scorer(make_pipeline(strong_attack(), defenses[0]).fit(ratings[:100]), ratings)
     assert Counting.n_fits == 5  # another training set
     other = RobustnessImprovementScorer(Counting(label=1), k=10)
-    other(make_pipeline(strong_attack(), defences[0]).fit(ratings), ratings)
+    other(make_pipeline(strong_attack(), defenses[0]).fit(ratings), ratings)
     assert Counting.n_fits == 7  # another baseline
 
 

@@ -339,7 +339,7 @@ def test_mf_beats_the_item_means():
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_attack_works_and_the_defence_defends(seed):
+def test_the_attack_works_and_the_defense_defends(seed):
     X, y = leave_one_out_split(make_ratings(random_state=seed), random_state=seed)
     attack = AverageAttackTransformer(random_state=seed)
     poisoned = attack.fit_transform(X)

@@ -1,4 +1,4 @@
-"""The schedule of the triple cooperative defence."""
+"""The schedule of the triple cooperative defense."""
 
 import numpy as np
 import pytest
