@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrecsec.inspection._style import axes_for, finish, style_of
+from skrecsec.inspection._base import BaseDisplay, in_study
+from skrecsec.inspection._style import axes_for
 from skrecsec.metrics._names import METRICS
+from skrecsec.utils._signatures import complete
 
 
-class AttackCurveDisplay:
+@complete
+class AttackCurveDisplay(BaseDisplay):
     """A metric over a setting of attacks or defences, with confidence bands.
 
     Parameters
@@ -28,11 +31,9 @@ class AttackCurveDisplay:
     curves : dict of dict
         As given.
 
-    ax_ : matplotlib Axes
-        Axes with the plot.
+    %(display.attributes)s
 
-    figure_ : matplotlib Figure
-        Figure with the axes.
+    %(display.styles_)s
 
     lines_ : dict of matplotlib Line2D
         By name, the curves of the means.
@@ -105,11 +106,7 @@ class AttackCurveDisplay:
         xlabel : str, default="Setting"
             What varies, with its unit.
 
-        ax : matplotlib Axes, default=None
-            Axes to plot on; None makes a new figure.
-
-        **plot_options : dict
-            Passed to `plot`.
+        %(plot_options)s
 
         Returns
         -------
@@ -141,42 +138,35 @@ class AttackCurveDisplay:
                 for field, column in (("mean", "mean"), ("low", "ci_low"), ("high", "ci_high"))
             }
         ylabel = metric_label(metric, study.k)
-        return cls(found, xlabel=xlabel, ylabel=ylabel).plot(ax=ax, **plot_options)
+        display = cls(found, xlabel=xlabel, ylabel=ylabel)
+        return display.plot(ax=ax, **in_study(study, found, plot_options))
 
-    def plot(self, ax=None, *, title: str | None = None):
+    def plot(self, ax=None, *, styles=None, title: str | None = None):
         """Plot the curves.
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Axes to plot on; None makes a new figure.
+        %(ax)s
 
-        title : str, default=None
-            Title of the axes.
+        %(styles)s
 
-        Returns
-        -------
-        display : AttackCurveDisplay
-            Itself.
+        %(title)s
 
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
+        %(plot)s
         """
         ax = axes_for(ax)
+        self._set_styles("curves", styles)
         self.lines_, self.bands_ = {}, {}
-        for number, (name, curve) in enumerate(self.curves.items()):
-            style = style_of(number)
+        for name, curve in self.curves.items():
+            style = self.styles_[name]
             (self.lines_[name],) = ax.plot(
-                curve["x"], curve["mean"], label=name, markersize=5, **style._asdict()
+                curve["x"], curve["mean"], label=name, markersize=5, **style
             )
             if np.isfinite(curve["low"]).any():
                 self.bands_[name] = ax.fill_between(
                     curve["x"], curve["low"], curve["high"],
-                    color=style.color, alpha=0.12, linewidth=0,
+                    color=style["color"], alpha=0.12, linewidth=0,
                 )  # fmt: skip
-        finish(ax, title=title, xlabel=self.xlabel, ylabel=self.ylabel)
         xs = np.unique(np.concatenate([curve["x"] for curve in self.curves.values()]))
         if xs.size <= 8:
             ax.set_xticks(xs, [f"{x:g}" for x in xs])
@@ -184,8 +174,7 @@ class AttackCurveDisplay:
             ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
         else:
             ax.legend()
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
+        return self._finish(ax, title=title, xlabel=self.xlabel, ylabel=self.ylabel)
 
 
 def _weak_attacks(study, min_effect):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrecsec.inspection._style import axes_for, finish, style_of
+from skrecsec.inspection._base import BaseDisplay, as_list, in_study
+from skrecsec.inspection._style import axes_for
 from skrecsec.metrics import rank_shift
+from skrecsec.utils._signatures import complete
 
 
-class RankShiftDisplay:
+@complete
+class RankShiftDisplay(BaseDisplay):
     """Distributions of the places by which an attack moves its targets up.
 
     An attack that works moves its distribution to the right of 0, a defence that works brings it
@@ -24,11 +27,9 @@ class RankShiftDisplay:
     distributions : dict of tuple of ndarray
         As given.
 
-    ax_ : matplotlib Axes
-        Axes with the plot.
+    %(display.attributes)s
 
-    figure_ : matplotlib Figure
-        Figure with the axes.
+    %(display.styles_)s
 
     artists_ : dict of matplotlib Artist
         By name, the outline of the histogram.
@@ -65,8 +66,7 @@ class RankShiftDisplay:
 
         Parameters
         ----------
-        study : RobustnessStudy
-            What :func:`~skrecsec.experiments.robustness_study` returned.
+        %(study)s
 
         attacks : str or list of str, default=None
             Names of attacks; None takes all.
@@ -74,11 +74,7 @@ class RankShiftDisplay:
         recommenders : str or list of str, default=None
             Names of recommenders; None takes all.
 
-        ax : matplotlib Axes, default=None
-            Axes to plot on; None makes a new figure.
-
-        **plot_options : dict
-            Passed to `plot`.
+        %(plot_options)s
 
         Returns
         -------
@@ -90,8 +86,8 @@ class RankShiftDisplay:
         ValueError
             If there is no such attack or recommender.
         """
-        attacks = _as_list(attacks, study.attacks[1:])
-        recommenders = _as_list(recommenders, study.recommenders)
+        attacks = as_list("attacks", attacks, study.attacks[1:])
+        recommenders = as_list("recommenders", recommenders, study.recommenders)
         distributions = {}
         for attack in attacks:
             for recommender in recommenders:
@@ -101,7 +97,7 @@ class RankShiftDisplay:
                 elif len(recommenders) == 1:
                     name = attack
                 distributions[name] = study.rank_shifts(attack, recommender)
-        return cls(distributions).plot(ax=ax, **plot_options)
+        return cls(distributions).plot(ax=ax, **in_study(study, distributions, plot_options))
 
     @classmethod
     def from_predictions(
@@ -123,11 +119,7 @@ class RankShiftDisplay:
         name : str, default=None
             What the legend calls it; None makes no legend.
 
-        ax : matplotlib Axes, default=None
-            Axes to plot on; None makes a new figure.
-
-        **plot_options : dict
-            Passed to `plot`.
+        %(plot_options)s
 
         Returns
         -------
@@ -164,11 +156,7 @@ class RankShiftDisplay:
         name : str, default=None
             What the legend calls it; None takes the class of the recommender.
 
-        ax : matplotlib Axes, default=None
-            Axes to plot on; None makes a new figure.
-
-        **plot_options : dict
-            Passed to `plot`.
+        %(plot_options)s
 
         Returns
         -------
@@ -192,63 +180,48 @@ class RankShiftDisplay:
             seen=X, name=name, ax=ax, **plot_options,
         )  # fmt: skip
 
-    def plot(self, ax=None, *, bins=60, title: str | None = None):
+    def plot(self, ax=None, *, bins=60, styles=None, title: str | None = None):
         """Plot the distributions.
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Axes to plot on; None makes a new figure.
+        %(ax)s
 
         bins : int or array-like of shape (n_bins + 1,), default=60
             Number of bins of the histograms, all of the same width, or their edges, which make the
             heights of several plots comparable.
 
-        title : str, default=None
-            Title of the axes.
+        %(styles)s
 
-        Returns
-        -------
-        display : RankShiftDisplay
-            Itself.
+        %(title)s
 
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
+        %(plot)s
         """
         ax = axes_for(ax)
+        self._set_styles("distributions", styles)
         edges = bins
         if np.ndim(bins) == 0:
             edges = _edges([shifts for shifts, _ in self.distributions.values()], bins)
         self.artists_ = {}
-        for number, (name, (shifts, counts)) in enumerate(self.distributions.items()):
-            style = style_of(number)
+        for name, (shifts, counts) in self.distributions.items():
+            style = self.styles_[name]
             heights, _ = np.histogram(shifts, edges, weights=counts / max(1, counts.sum()))
-            ax.stairs(heights, edges, fill=True, color=style.color, alpha=0.2)
+            ax.stairs(heights, edges, fill=True, color=style["color"], alpha=0.2)
             mean = np.average(shifts, weights=counts) if counts.sum() else np.nan
             self.artists_[name] = ax.stairs(
-                heights, edges, color=style.color, linestyle=style.linestyle, linewidth=1.8,
+                heights, edges, color=style["color"], linestyle=style["linestyle"], linewidth=1.8,
                 label=f"{name} (mean {mean:+.0f})" if name else None,
             )  # fmt: skip
         ax.axvline(0, color="black", linewidth=0.8)
-        finish(
+        ax.margins(x=0)
+        if any(self.distributions):
+            ax.legend()
+        return self._finish(
             ax,
             title=title,
             xlabel="Rank shift of targets (places; right of 0: promoted)",
             ylabel="Share of users and targets",
         )
-        ax.margins(x=0)
-        if any(self.distributions):
-            ax.legend()
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
-
-
-def _as_list(names, default):
-    if names is None:
-        return list(default)
-    return [names] if isinstance(names, str) else list(names)
 
 
 def _edges(shifts, bins):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrecsec.inspection._style import axes_for, finish, style_of
+from skrecsec.inspection._base import BaseDisplay, as_list, in_study
+from skrecsec.inspection._style import axes_for
 from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer
+from skrecsec.utils._signatures import complete
 
 
-class RobustnessDisplay:
+@complete
+class RobustnessDisplay(BaseDisplay):
     """Hit ratio of what users want against that of what an attacker wants, with the Pareto front.
 
     The best recommenders are at the top left: they find the held-out items and leave the targets
@@ -31,11 +34,9 @@ class RobustnessDisplay:
     k : int
         As given.
 
-    ax_ : matplotlib Axes
-        Axes with the plot.
+    %(display.attributes)s
 
-    figure_ : matplotlib Figure
-        Figure with the axes.
+    %(display.styles_)s
 
     artists_ : dict of matplotlib Artist
         By name, the markers.
@@ -70,20 +71,15 @@ class RobustnessDisplay:
 
         Parameters
         ----------
-        study : RobustnessStudy
-            What :func:`~skrecsec.experiments.robustness_study` returned.
+        %(study)s
 
         attack : str
             Name of the attack, ``"clean"`` for the ratings without one.
 
-        recommenders : list of str, default=None
+        recommenders : str or list of str, default=None
             Names of recommenders; None takes all.
 
-        ax : matplotlib Axes, default=None
-            Axes to plot on; None makes a new figure.
-
-        **plot_options : dict
-            Passed to `plot`.
+        %(plot_options)s
 
         Returns
         -------
@@ -95,10 +91,8 @@ class RobustnessDisplay:
         ValueError
             If there is no such attack or recommender.
         """
-        names = study.recommenders if recommenders is None else list(recommenders)
-        _check_choice("attack", attack, study.attacks)
-        for name in names:
-            _check_choice("recommenders", name, study.recommenders)
+        (attack,) = as_list("attack", str(attack), study.attacks)
+        names = as_list("recommenders", recommenders, study.recommenders)
         points = {name: {} for name in names}
         for metric in ("test_hr", "target_hr"):
             for row in study.summary(metric):
@@ -106,7 +100,7 @@ class RobustnessDisplay:
                     point = points[row["recommender"]]
                     point[metric] = row["mean"]
                     point[f"{metric}_interval"] = (row["ci_low"], row["ci_high"])
-        return cls(points, k=study.k).plot(ax=ax, **plot_options)
+        return cls(points, k=study.k).plot(ax=ax, **in_study(study, points, plot_options))
 
     @classmethod
     def from_estimator(cls, estimators, X, y, *, target_items=None, k=50, ax=None, **plot_options):
@@ -129,11 +123,7 @@ class RobustnessDisplay:
         k : int, default=50
             Length of the lists.
 
-        ax : matplotlib Axes, default=None
-            Axes to plot on; None makes a new figure.
-
-        **plot_options : dict
-            Passed to `plot`.
+        %(plot_options)s
 
         Returns
         -------
@@ -176,53 +166,44 @@ class RobustnessDisplay:
                 best = test_hr, target_hr
         return front
 
-    def plot(self, ax=None, *, title: str | None = None):
+    def plot(self, ax=None, *, styles=None, title: str | None = None):
         """Plot the recommenders and the Pareto front.
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Axes to plot on; None makes a new figure.
+        %(ax)s
 
-        title : str, default=None
-            Title of the axes.
+        %(styles)s
 
-        Returns
-        -------
-        display : RobustnessDisplay
-            Itself.
+        %(title)s
 
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
+        %(plot)s
         """
         ax = axes_for(ax)
+        self._set_styles("points", styles)
         self.front_ = self.front()
         corners = [self.points[name] for name in self.front_]
         x, y = ([point[metric] for point in corners] for metric in ("target_hr", "test_hr"))
         if len(set(zip(x, y, strict=True))) > 1:
             ax.step(x, y, where="post", color="#7F7F7F", linewidth=1, label="Pareto front")
         self.artists_ = {}
-        for number, (name, point) in enumerate(self.points.items()):
-            style = style_of(number)
+        for name, point in self.points.items():
+            style = self.styles_[name]
             self.artists_[name] = ax.errorbar(
                 point["target_hr"], point["test_hr"],
                 xerr=_margins(point, "target_hr"), yerr=_margins(point, "test_hr"),
-                marker=style.marker, color=style.color, linestyle="none", markersize=9,
+                marker=style["marker"], color=style["color"], linestyle="none", markersize=9,
                 capsize=3, label=name,
             )  # fmt: skip
-        finish(
+        # Not set_xlim, which would end the scaling of axes that share theirs.
+        ax.margins(x=0.06, y=0.15)
+        ax.legend()
+        return self._finish(
             ax,
             title=title,
             xlabel=f"HR@{self.k} of targets (share of users and targets; left: robust)",
             ylabel=f"HR@{self.k} of held-out items (share of users)",
         )
-        # Not set_xlim, which would end the scaling of axes that share theirs.
-        ax.margins(x=0.06, y=0.15)
-        ax.legend()
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
 
 
 def _margins(point, metric):
@@ -231,8 +212,3 @@ def _margins(point, metric):
     if np.isnan([low, high]).any():
         return None
     return [[point[metric] - low], [high - point[metric]]]
-
-
-def _check_choice(parameter, value, choices):
-    if value not in choices:
-        raise ValueError(f"{parameter}: {value!r} is not one of {', '.join(map(repr, choices))}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 # The palette of Okabe and Ito, which people with colour blindness can tell apart, without its
@@ -30,6 +31,53 @@ def style_of(number: int) -> Style:
     )
 
 
+def styles_for(names: Iterable[str], styles: Mapping | None = None) -> dict[str, dict[str, str]]:
+    """Return how each name is drawn: as given, and else as no given name is.
+
+    Parameters
+    ----------
+    names : iterable of str
+        What is to be drawn, in order.
+
+    styles : mapping of mapping, default=None
+        By name, `color`, `linestyle` and `marker`, or some of them. Names that are not among
+        `names` are kept, so that the result serves for the next display.
+
+    Returns
+    -------
+    styles : dict of dict
+        By name, `color`, `linestyle` and `marker`.
+
+    Raises
+    ------
+    ValueError
+        If `styles` is something else.
+    """
+    given = _check_styles(styles)
+    names = [*(name for name in names if name not in given), *given]
+    colors = {style.get("color") for style in given.values()}
+    # The styles of which the colour is not taken, then those that differ in dashes only.
+    numbers = sorted(range(2 * len(names)), key=lambda n: style_of(n).color in colors)
+    own = (style for n in numbers if (style := style_of(n)._asdict()) not in given.values())
+    return {
+        name: given[name] if len(given.get(name, ())) == 3 else {**next(own), **given.get(name, {})}
+        for name in names
+    }
+
+
+def _check_styles(styles):
+    if styles is None:
+        return {}
+    if isinstance(styles, Mapping) and all(
+        isinstance(style, Mapping) and set(style) <= set(Style._fields) for style in styles.values()
+    ):
+        return {name: dict(style) for name, style in styles.items()}
+    raise ValueError(
+        f"styles must be a dict of dict: by name, {', '.join(Style._fields)} or some of them; got "
+        f"{styles!r}."
+    )
+
+
 def axes_for(ax):
     """Return the given axes, or those of a new figure.
 
@@ -46,13 +94,6 @@ def axes_for(ax):
         return ax
     _, ax = plt.subplots(layout="constrained")
     return ax
-
-
-def finish(ax, **settings) -> None:
-    """Set titles and labels, and draw a faint grid behind the data."""
-    ax.set(**settings)
-    ax.grid(alpha=0.3)
-    ax.set_axisbelow(True)
 
 
 def figure_without_window(n_panels: int, figsize: tuple[float, float]):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skrecsec.inspection._style import COLORS, axes_for, finish
+from skrecsec.inspection._base import BaseDisplay
+from skrecsec.inspection._style import COLORS, axes_for
+from skrecsec.utils._signatures import complete
 
 
-class TrainingHistoryDisplay:
+@complete
+class TrainingHistoryDisplay(BaseDisplay):
     """Validation loss over the epochs and, for TCD, how many pseudo-ratings the models agree on.
 
     Parameters
@@ -66,11 +69,7 @@ class TrainingHistoryDisplay:
         estimator : recommender
             Fitted; a recommender, or a pipeline that ends with one.
 
-        ax : matplotlib Axes, default=None
-            Axes to plot on; None makes a new figure.
-
-        **plot_options : dict
-            Passed to `plot`.
+        %(plot_options)s
 
         Returns
         -------
@@ -98,21 +97,11 @@ class TrainingHistoryDisplay:
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
-            Axes to plot on; None makes a new figure.
+        %(ax)s
 
-        title : str, default=None
-            Title of the axes.
+        %(title)s
 
-        Returns
-        -------
-        display : TrainingHistoryDisplay
-            Itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
+        %(plot)s
         """
         ax = axes_for(ax)
         epochs = np.array([entry["epoch"] for entry in self.history])
@@ -124,19 +113,17 @@ class TrainingHistoryDisplay:
             handles.append(
                 ax.axvline(self.best_iter, color="black", linestyle=":", label="Epoch kept")
             )
-        finish(
-            ax,
-            title=title,
-            xlabel="Epoch",
-            ylabel="Mean squared error on validation ratings ([0, 1] scale)",
-        )
         ax.xaxis.get_major_locator().set_params(integer=True)
         self.pseudo_ax_ = None
         if "n_pseudo_labels" in self.history[0]:
             handles.append(self._plot_pseudo_ratings(ax, epochs))
         ax.legend(handles=handles)
-        self.ax_, self.figure_ = ax, ax.figure
-        return self
+        return self._finish(
+            ax,
+            title=title,
+            xlabel="Epoch",
+            ylabel="Mean squared error on validation ratings ([0, 1] scale)",
+        )
 
     def _plot_pseudo_ratings(self, ax, epochs):
         """Plot how many pseudo-ratings the models used, on axes of their own; return the line."""

@@ -1,6 +1,6 @@
-"""Texts of docstrings that several classes share, each written once.
+"""Texts of docstrings that several estimators share, each written once.
 
-`skrecsec.utils._signatures.complete` puts them where a docstring says ``%(name)s`` on a line of its
+`skrecsec.utils._signatures` puts them where a docstring says ``%(name)s`` on a line of its
 own, with ``{default(parameter)}`` replaced by the default of the class at hand.
 """
 

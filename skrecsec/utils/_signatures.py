@@ -1,23 +1,19 @@
-"""Classes that have the parameters of their parents, and the texts that describe them.
+"""Texts that several docstrings share, and classes that have the parameters of their parents.
+
+A line of a docstring that is only ``%(name)s`` stands for a text of `_parameters` or `_texts`, in
+which ``{default(parameter)}`` is the default of the function or class at hand and ``{class}`` the
+name of the class. `describe` puts the texts in place for a function, `complete` for a class and its
+methods.
 
 scikit-learn reads the parameters of an estimator from the signature of its `__init__`. A class with
-parameters of its own and those of a parent need not repeat the latter::
+parameters of its own and those of a parent need not repeat the latter, since `complete` gives
+`__init__` the full signature::
 
     @complete
     class AverageAttackTransformer(BaseAttackTransformer):
-        '''One line.
-
-        (as usual, and among the parameters:)
-
-        %(threat_model)s
-        '''
-
         def __init__(self, *, own=1, **threat_model):
             super().__init__(**threat_model)
             self.own = own
-
-`complete` gives `__init__` the full signature and puts the texts of `_parameters` in place, with
-the defaults of this class.
 """
 
 from __future__ import annotations
@@ -25,25 +21,33 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
+from collections.abc import Callable
 from typing import TypeVar
 
-from skrecsec.utils._parameters import TEXTS
+from skrecsec.utils import _parameters, _texts
 
 _PLACE = re.compile(r"^([ \t]*)%\(([\w.]+)\)s$", flags=re.MULTILINE)
+_TEXTS = _parameters.TEXTS | _texts.TEXTS
 
 Class = TypeVar("Class", bound=type)
+Function = TypeVar("Function", bound=Callable)
+
+
+def describe(function: Function) -> Function:
+    """Complete the docstring of a function, and return it."""
+    _fill(function, _defaults(function))
+    return function
 
 
 def complete(cls: Class) -> Class:
-    """Complete the signature and the docstring of a class, and return it."""
+    """Complete the signature and the docstrings of a class, and return it."""
     if "__init__" in vars(cls):
         _complete_signature(cls)
-    if cls.__doc__ is not None:  # there is none with python -OO
-        defaults = {
-            name: parameter.default
-            for name, parameter in inspect.signature(cls.__init__).parameters.items()
-        }
-        cls.__doc__ = _PLACE.sub(lambda place: _text(place, defaults), cls.__doc__)
+    _fill(cls, _defaults(cls.__init__), cls.__name__)
+    for member in vars(cls).values():
+        function = getattr(member, "__func__", member)  # of a class method
+        if inspect.isfunction(function):
+            _fill(function, _defaults(function), cls.__name__)
     return cls
 
 
@@ -65,10 +69,18 @@ def _complete_signature(cls):
     cls.__init__.__signature__ = inspect.Signature(positional + parameters)
 
 
-def _text(place, defaults):
-    indent, name = place.groups()
-    text = re.sub(r"\{default\((\w+)\)\}", lambda m: _shown(defaults[m[1]]), TEXTS[name])
-    return textwrap.indent(text, indent)
+def _defaults(function):
+    return {name: p.default for name, p in inspect.signature(function).parameters.items()}
+
+
+def _fill(thing, defaults, class_name=""):
+    def text(place):
+        indent, name = place.groups()
+        text = re.sub(r"\{default\((\w+)\)\}", lambda m: _shown(defaults[m[1]]), _TEXTS[name])
+        return textwrap.indent(text.replace("{class}", class_name), indent)
+
+    if thing.__doc__ is not None and _PLACE.search(thing.__doc__):  # there is none with python -OO
+        thing.__doc__ = _PLACE.sub(text, thing.__doc__)
 
 
 def _shown(default):

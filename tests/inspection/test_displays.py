@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.colors import same_color
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.pipeline import make_pipeline
 
@@ -22,7 +23,7 @@ from skrecsec.inspection import (
     RobustnessDisplay,
     TrainingHistoryDisplay,
 )
-from skrecsec.inspection._style import COLORS, style_of
+from skrecsec.inspection._style import COLORS, style_of, styles_for
 from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer, rank_shift
 from skrecsec.model_selection import leave_one_out_split
 
@@ -69,6 +70,61 @@ def test_styles_differ():
     styles = [style_of(number) for number in range(16)]
     assert len(set(styles)) == 16
     assert len({style.color for style in styles[:8]}) == len(COLORS) == 8
+
+
+def colours(display):
+    return {name: style["color"] for name, style in display.styles_.items()}
+
+
+def test_a_name_has_one_style_in_all_displays():
+    points = {name: {"test_hr": 0.2, "target_hr": 0.1} for name in ("clean MF", "MF", "TCD")}
+    first = RobustnessDisplay(points).plot()
+    shifts = np.arange(2), np.ones(2)
+    second = RankShiftDisplay({"MF": shifts, "TCD": shifts, "AT": shifts})
+    second.plot(styles=first.styles_)
+    assert colours(first) == dict(zip(points, COLORS[:3], strict=True))
+    assert colours(second) == colours(first) | {"AT": COLORS[3]}
+    curve = {"x": [1, 2], "mean": [1, 2], "low": [0, 1], "high": [2, 3]}
+    third = AttackCurveDisplay({"TCD": curve}, xlabel="x", ylabel="y").plot(styles=second.styles_)
+    drawn = [
+        first.artists_["TCD"].lines[0].get_color(),
+        second.artists_["TCD"].get_edgecolor(),
+        third.lines_["TCD"].get_color(),
+    ]
+    assert all(same_color(color, COLORS[2]) for color in drawn)
+
+
+def test_a_name_of_a_study_has_one_style_however_many_are_shown(study):
+    both = RankShiftDisplay.from_study(study, "Random")
+    one = RobustnessDisplay.from_study(study, "Random", recommenders="TCD")
+    assert colours(one)["TCD"] == colours(both)["TCD"] == COLORS[1]
+    assert same_color(one.artists_["TCD"].lines[0].get_color(), COLORS[1])
+    attacks = RankShiftDisplay.from_study(study, ["Random", "Average, 10%"], "MF")
+    assert colours(attacks)["Random"] == COLORS[2]
+    given = RankShiftDisplay.from_study(study, "Random", styles={"TCD": {"color": COLORS[0]}})
+    assert colours(given) == {"TCD": COLORS[0], "MF": COLORS[1]}
+
+
+def test_styles_for():
+    assert list(styles_for("ab")) == ["a", "b"]
+    assert styles_for("ab")["b"] == style_of(1)._asdict()
+    many = styles_for(map(str, range(9)), {"8": {"color": COLORS[0], "marker": "x"}})
+    assert {many[str(n)]["color"] for n in range(7)} == set(COLORS[1:])
+    assert many["8"] == {"color": COLORS[0], "marker": "x", "linestyle": ":"}
+    assert len({tuple(style.values()) for style in many.values()}) == 9
+    whole = {"a": style_of(1)._asdict()}
+    assert styles_for("ba", whole) == {"a": whole["a"], "b": style_of(0)._asdict()}
+    assert whole == {"a": style_of(1)._asdict()}
+    # The colours of all but these are taken.
+    eight = {str(n): style_of(n)._asdict() for n in range(8)}
+    assert styles_for(["new"], eight)["new"] == style_of(8)._asdict()
+
+
+@pytest.mark.parametrize("styles", ["red", {"MF": "red"}, {"MF": {"colour": "red"}}, [("a", {})]])
+def test_styles_that_are_none_are_refused(styles):
+    display = RankShiftDisplay({"MF": (np.arange(2), np.ones(2))})
+    with pytest.raises(ValueError, match="styles must be a dict of dict: by name, color, line"):
+        display.plot(styles=styles)
 
 
 # --- rank shifts ---
