@@ -45,6 +45,15 @@ class Plan:
 
     seeds : list of Seeds, default=None
         Those of the repeats, which are `n_repeats`; None draws them by `random_state`.
+
+    reference : str, default=None
+        Name of the recommender whose ranking on clean data is what rank shifts are counted from,
+        and which is the only one that is fitted on clean data. None compares each recommender with
+        itself.
+
+    repeats_per_worker : int, default=None
+        How many repeats are under way at once, for each worker: with few, the first results are
+        there early. None takes as many as have units enough to keep all workers busy.
     """
 
     def __init__(
@@ -61,9 +70,13 @@ class Plan:
         protocol,
         random_state=None,
         seeds=None,
+        reference=None,
+        repeats_per_worker=None,
     ):
         self.X, self.y = X, y
         self.attacks, self.recommenders = attacks, recommenders
+        self.reference = reference
+        self.repeats_per_worker = repeats_per_worker
         if not isinstance(target_items, str):
             target_items = tuple(target_items.tolist())
         self.setting = Setting(
@@ -82,7 +95,8 @@ class Plan:
 
     def clean_units(self, repeats: Iterable[int]) -> list[Unit]:
         """Return the units that fit recommenders on the clean data of these repeats."""
-        return [Unit(repeat, None, name) for repeat in repeats for name in self.recommenders]
+        names = self.recommenders if self.reference is None else [self.reference]
+        return [Unit(repeat, None, name) for repeat in repeats for name in names]
 
     def attacked_units(self, repeats: Iterable[int]) -> list[Unit]:
         """Return the units that fit recommenders on poisoned data, which has to be crafted."""
@@ -109,7 +123,10 @@ class Plan:
         Fake profiles and ranks are held for a wave only.
         """
         n_repeats = len(self.seeds)
-        size = -(-_UNITS_PER_WORKER * n_workers // len(self.units([0])))
+        if self.repeats_per_worker is None:
+            size = -(-_UNITS_PER_WORKER * n_workers // len(self.units([0])))
+        else:
+            size = self.repeats_per_worker * n_workers
         for start in range(0, n_repeats, size):
             yield range(start, min(start + size, n_repeats))
 

@@ -236,12 +236,10 @@ class RobustnessStudy:
         rows = []
         for name in self._metrics(metric):
             figures = self._figures(name, baseline)
-            for attack in self.attacks:
-                for recommender in self.recommenders:
-                    own = figures[attack, recommender]
-                    row = {"metric": name, "attack": attack, "recommender": recommender}
-                    row |= describe_mean(own) | {"baseline": baseline}
-                    rows.append(row | compare(own, figures[attack, baseline]))
+            for (attack, recommender), own in figures.items():
+                row = {"metric": name, "attack": attack, "recommender": recommender}
+                row |= describe_mean(own) | {"baseline": baseline}
+                rows.append(row | compare(own, figures[attack, baseline]))
         return rows
 
     def compare_attacks(
@@ -353,14 +351,14 @@ class RobustnessStudy:
         rows = {(r["attack"], r["recommender"]): r for r in self.summary(metric, baseline=baseline)}
         heading = METRICS[metric][0].format(k=self.k)
         lines = [
-            [recommender, *(_as_cell(rows[attack, recommender]) for attack in self.attacks)]
+            [recommender, *(_as_cell(rows.get((attack, recommender))) for attack in self.attacks)]
             for recommender in self.recommenders
         ]
         return [heading, *self.attacks], lines
 
 
 def _as_cell(row):
-    if row["n"] == 0:
+    if row is None or row["n"] == 0:
         return "-"
     decimals = METRICS[row["metric"]][1]
     cell = f"{row['mean']:z.{decimals}f}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import islice, product
+from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -19,31 +21,44 @@ _PORTION = 4
 
 
 def run(plan: Plan, store: RecordStore | None, n_jobs: int | None, verbose: int) -> Results:
-    """Have all units of a plan done, in parallel, and put their records together.
+    """Have all units of a plan done, in parallel, and put their records together."""
+    for results in run_by_repeat(plan, store, n_jobs, verbose):  # noqa: B007
+        pass
+    return results
+
+
+def run_by_repeat(
+    plan: Plan, store: RecordStore | None, n_jobs: int | None, verbose: int
+) -> Iterator[Results]:
+    """Have all units of a plan done, in parallel; yield what there is after each repeat.
 
     Crafting and clean units of a wave of repeats are done together with the attacked units of the
-    wave before: so all that a unit needs is there when it starts.
+    wave before: so all that a unit needs is there when it starts. What is yielded is always the
+    same object, which grows; if the caller is interrupted, it has the repeats that were finished.
     """
     results = Results(plan)
     with _make_parallel(n_jobs) as parallel:
         runner = _Runner(plan, store, parallel, effective_n_jobs(n_jobs), verbose)
-        _run_waves(plan, runner, results)
-    return results
+        for repeat, done in _run_waves(plan, runner):
+            results.collect(repeat, done)
+            yield results
 
 
-def _run_waves(plan, runner, results):
+def _run_waves(plan, runner):
+    """Yield the repeats as they are finished, in any order, and the records of units by unit."""
     done = {}
     before = range(0)
     try:
         for repeats in [*plan.waves(runner.n_workers), range(0)]:
-            units = (
-                plan.attacked_units(before)
-                + plan.crafting_units(repeats)
-                + plan.clean_units(repeats)
-            )
-            done |= runner.run(units, done)
-            for repeat in before:
-                results.collect(repeat, done)
+            attacked = plan.attacked_units(before)
+            missing = Counter(unit.repeat for unit in attacked)
+            units = attacked + plan.crafting_units(repeats) + plan.clean_units(repeats)
+            for unit, record in runner.run(units, done):
+                done[unit] = record
+                if unit.repeat in before:
+                    missing[unit.repeat] -= 1
+                    if not missing[unit.repeat]:
+                        yield unit.repeat, done
             done = {unit: record for unit, record in done.items() if unit.repeat in repeats}
             before = repeats
     finally:
@@ -61,22 +76,20 @@ class _Runner:
         self.progress = Progress(plan.all_units(), verbose)
 
     def run(self, units, done):
-        """Return the records of units by unit; `done` has those with the poison that they need."""
-        records = {}
+        """Yield units and their records; `done` has those with the poison that they need."""
         missing = []
         for unit in units:
             record = self._load(unit)
             if record is None:
                 missing.append(unit)
             else:
-                records[unit] = record
                 self.progress.finish(unit, record.values["unit_seconds"], cached=True)
+                yield unit, record
         for unit, record in self._outcomes(missing, done):
             if self.store is not None:
                 self.store.save(self.plan.description(unit), record)
-            records[unit] = record
             self.progress.finish(unit, record.values["unit_seconds"], cached=False)
-        return records
+            yield unit, record
 
     def _load(self, unit):
         return None if self.store is None else self.store.load(self.plan.description(unit))
@@ -121,22 +134,21 @@ class Results:
     Attributes
     ----------
     records, rank_shifts, target_items : list, dict, list
-        What :class:`~skrecsec.experiments.RobustnessStudy` takes.
+        What :class:`~skrecsec.experiments.RobustnessStudy` takes. If repeats are missing, those
+        that there are have other numbers.
     """
 
     def __init__(self, plan):
         self.plan = plan
-        self.records = []
-        self.rank_shifts = {}
-        self.target_items = []
+        self._repeats = {}
 
     def collect(self, repeat, done):
         """Add a repeat, all units of which are done."""
         plan = self.plan
-        for attack, recommender in product((None, *plan.attacks), plan.recommenders):
+        records, rank_shifts = [], {}
+        for _, attack, recommender in plan.clean_units([repeat]) + plan.attacked_units([repeat]):
             values, arrays = done[Unit(repeat, attack, recommender)]
             record = {
-                "repeat": repeat,
                 "attack": CLEAN if attack is None else attack,
                 "recommender": recommender,
                 "test_hr": values["test_hr"],
@@ -149,16 +161,40 @@ class Results:
                 "attack_seconds": float("nan"),
             }
             if attack is not None:
-                clean = done[Unit(repeat, None, recommender)].arrays["target_ranks"]
+                reference = recommender if plan.reference is None else plan.reference
+                clean = done[Unit(repeat, None, reference)].arrays["target_ranks"]
                 shifts = _rank_shifts(clean, arrays["target_ranks"])
                 record["rank_shift"] = float(np.mean(shifts)) if shifts.size else float("nan")
                 crafted = done[Unit(repeat, attack, None)]
                 record["attack_seconds"] = crafted.values["seconds"]
                 distinct, counts = np.unique(shifts, return_counts=True)
                 # Kept for all repeats, so in the smallest space.
-                self.rank_shifts[repeat, attack, recommender] = (distinct, counts.astype(np.int32))
-            self.records.append(record)
-        self.target_items.append(arrays["target_items"])
+                rank_shifts[attack, recommender] = (distinct, counts.astype(np.int32))
+            records.append(record)
+        self._repeats[repeat] = records, rank_shifts, arrays["target_items"]
+
+    @property
+    def records(self) -> list[dict]:
+        return [
+            {"repeat": number} | record
+            for number, (records, _, _) in enumerate(self._in_order())
+            for record in records
+        ]
+
+    @property
+    def rank_shifts(self) -> dict:
+        return {
+            (number, *key): distribution
+            for number, (_, rank_shifts, _) in enumerate(self._in_order())
+            for key, distribution in rank_shifts.items()
+        }
+
+    @property
+    def target_items(self) -> list[np.ndarray]:
+        return [target_items for _, _, target_items in self._in_order()]
+
+    def _in_order(self):
+        return [self._repeats[repeat] for repeat in sorted(self._repeats)]
 
 
 def _rank_shifts(before, after):
