@@ -96,6 +96,7 @@ class AttackCurveDisplay(BaseDisplay):
 
         recommender : str, default=None
             Name of the recommender where curves name attacks only; None takes the baseline.
+            Refused where all curves name recommenders themselves.
 
         min_effect : float, default=0.02
             With ``metric="ri"``, points are left out at which the attack moves the hit ratio of the
@@ -116,10 +117,17 @@ class AttackCurveDisplay(BaseDisplay):
         Raises
         ------
         ValueError
-            If the study has no such metric, attack or recommender, or if `min_effect` is negative.
+            If the study has no such metric, attack or recommender, if `min_effect` is negative, or
+            no curve is in need of `recommender`.
         """
         if not min_effect >= 0:
             raise ValueError(f"min_effect must be at least 0, got {min_effect!r}.")
+        named = {p for points in curves.values() for p in points.values() if isinstance(p, str)}
+        if recommender is not None and not named:
+            raise ValueError(
+                f"All curves name their recommenders, so that recommender={recommender!r} has no "
+                f"effect: leave it out."
+            )
         if recommender is None:
             recommender = study.baseline
         rows = {(row["attack"], row["recommender"]): row for row in study.summary(metric)}
@@ -127,12 +135,12 @@ class AttackCurveDisplay(BaseDisplay):
         found = {}
         for name, points in curves.items():
             keys = [(p, recommender) if isinstance(p, str) else tuple(p) for p in points.values()]
-            missing = [key for key in keys if key not in rows]
-            if missing:
-                raise ValueError(
-                    f"curves[{name!r}] names the attack {missing[0][0]!r} and the recommender "
-                    f"{missing[0][1]!r}, which the study does not have together."
-                )
+            for key in keys:
+                if key not in rows:
+                    raise ValueError(
+                        f"curves[{name!r}] names the attack and the recommender {key}, which the "
+                        f"study does not have together."
+                    )
             found[name] = {"x": np.array(list(points), dtype=float)} | {
                 field: np.array([np.nan if key[0] in weak else rows[key][column] for key in keys])
                 for field, column in (("mean", "mean"), ("low", "ci_low"), ("high", "ci_high"))
@@ -143,14 +151,6 @@ class AttackCurveDisplay(BaseDisplay):
 
     def plot(self, ax=None, *, styles=None, title: str | None = None):
         """Plot the curves.
-
-        Parameters
-        ----------
-        %(ax)s
-
-        %(styles)s
-
-        %(title)s
 
         %(plot)s
         """

@@ -7,6 +7,7 @@ import numpy as np
 from skrecsec.inspection._base import BaseDisplay, as_list, in_study
 from skrecsec.inspection._style import axes_for
 from skrecsec.metrics import rank_shift
+from skrecsec.utils._scoring import profiles_for, shifts_of_ranks, steps_of
 from skrecsec.utils._signatures import complete
 
 
@@ -71,10 +72,7 @@ class RankShiftDisplay(BaseDisplay):
         attacks : str or list of str, default=None
             Names of attacks; None takes all.
 
-        recommenders : str or list of str, default=None
-            Names of recommenders; None takes all.
-
-        %(plot_options)s
+        %(study.recommenders)s
 
         Returns
         -------
@@ -113,27 +111,20 @@ class RankShiftDisplay(BaseDisplay):
         target_items : array-like of int of shape (n_targets,)
             The attacked items.
 
-        seen : sparse matrix of shape (n_users, n_items), default=None
+        seen : {sparse matrix, array-like} of shape (n_users, n_items), default=None
             Items that users have rated, which are left out of the ranking.
 
         name : str, default=None
             What the legend calls it; None makes no legend.
 
-        %(plot_options)s
-
-        Returns
-        -------
-        display : RankShiftDisplay
-            With one distribution.
+        %(one_distribution)s
 
         Raises
         ------
         ValueError
             If shapes do not match or an index is out of range.
         """
-        shifts = rank_shift(before, after, target_items, seen=seen)
-        shifts = np.asarray(shifts, dtype=float).ravel()
-        distribution = np.unique(shifts[~np.isnan(shifts)], return_counts=True)
+        distribution = _distribution(rank_shift(before, after, target_items, seen=seen))
         return cls({"" if name is None else name: distribution}).plot(ax=ax, **plot_options)
 
     @classmethod
@@ -150,18 +141,13 @@ class RankShiftDisplay(BaseDisplay):
         X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
             Profiles of genuine users.
 
-        target_items : array-like of int of shape (n_targets,)
-            The attacked items.
+        target_items : array-like of int or str of shape (n_targets,)
+            The attacked items; their names if `X` is a data frame.
 
         name : str, default=None
             What the legend calls it; None takes the class of the recommender.
 
-        %(plot_options)s
-
-        Returns
-        -------
-        display : RankShiftDisplay
-            With one distribution.
+        %(one_distribution)s
 
         Raises
         ------
@@ -170,15 +156,17 @@ class RankShiftDisplay(BaseDisplay):
 
         Notes
         -----
-        Both predict all of `X` at once, O(n_users n_items) memory.
+        What a pipeline does to `X` before its recommender is done here as well, and the items that
+        are left out of a ranking are those that reach the recommender. Works in blocks of rows
+        bounded by scikit-learn's ``working_memory``.
         """
         if name is None:
-            last = attacked[-1] if hasattr(attacked, "steps") else attacked
-            name = type(last).__name__
-        return cls.from_predictions(
-            clean.predict(X), attacked.predict(X), target_items,
-            seen=X, name=name, ax=ax, **plot_options,
-        )  # fmt: skip
+            name = type(steps_of(attacked)[-1]).__name__
+        before, after = (
+            profiles_for(estimator, X).target_ranks(target_items) for estimator in (clean, attacked)
+        )
+        distribution = _distribution(shifts_of_ranks(before, after))
+        return cls({name: distribution}).plot(ax=ax, **plot_options)
 
     def plot(self, ax=None, *, bins=60, styles=None, title: str | None = None):
         """Plot the distributions.
@@ -195,7 +183,7 @@ class RankShiftDisplay(BaseDisplay):
 
         %(title)s
 
-        %(plot)s
+        %(plotted)s
         """
         ax = axes_for(ax)
         self._set_styles("distributions", styles)
@@ -222,6 +210,10 @@ class RankShiftDisplay(BaseDisplay):
             xlabel="Rank shift of targets (places; right of 0: promoted)",
             ylabel="Share of users and targets",
         )
+
+
+def _distribution(shifts):
+    return np.unique(shifts[~np.isnan(shifts)], return_counts=True)
 
 
 def _edges(shifts, bins):

@@ -76,10 +76,7 @@ class RobustnessDisplay(BaseDisplay):
         attack : str
             Name of the attack, ``"clean"`` for the ratings without one.
 
-        recommenders : str or list of str, default=None
-            Names of recommenders; None takes all.
-
-        %(plot_options)s
+        %(study.recommenders)s
 
         Returns
         -------
@@ -168,14 +165,6 @@ class RobustnessDisplay(BaseDisplay):
 
     def plot(self, ax=None, *, styles=None, title: str | None = None):
         """Plot the recommenders and the Pareto front.
-
-        Parameters
-        ----------
-        %(ax)s
-
-        %(styles)s
-
-        %(title)s
 
         %(plot)s
         """

@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.inspection._base import BaseDisplay
 from skrecsec.inspection._style import COLORS, axes_for
+from skrecsec.utils._scoring import steps_of
 from skrecsec.utils._signatures import complete
 
 
@@ -67,7 +68,7 @@ class TrainingHistoryDisplay(BaseDisplay):
         Parameters
         ----------
         estimator : recommender
-            Fitted; a recommender, or a pipeline that ends with one.
+            Fitted; a recommender, a pipeline that ends with one, or a search over either.
 
         %(plot_options)s
 
@@ -82,7 +83,7 @@ class TrainingHistoryDisplay(BaseDisplay):
             If the estimator keeps no history.
         """
         check_is_fitted(estimator)
-        recommender = estimator[-1] if hasattr(estimator, "steps") else estimator
+        recommender = steps_of(estimator)[-1]
         if not hasattr(recommender, "history_"):
             raise ValueError(f"{type(recommender).__name__} has no history_ to plot.")
         n_cells = None
@@ -101,8 +102,15 @@ class TrainingHistoryDisplay(BaseDisplay):
 
         %(title)s
 
-        %(plot)s
+        %(plotted)s
         """
+        if not self.history:
+            raise ValueError("There is nothing to plot: history is empty.")
+        counts_pseudo_ratings = "n_pseudo_labels" in self.history[0]
+        if self.n_cells is not None and not counts_pseudo_ratings:
+            raise ValueError(
+                "n_cells is given, but history has no n_pseudo_labels to divide by it."
+            )
         ax = axes_for(ax)
         epochs = np.array([entry["epoch"] for entry in self.history])
         losses = np.array([entry["validation_loss"] for entry in self.history], dtype=float)
@@ -115,7 +123,7 @@ class TrainingHistoryDisplay(BaseDisplay):
             )
         ax.xaxis.get_major_locator().set_params(integer=True)
         self.pseudo_ax_ = None
-        if "n_pseudo_labels" in self.history[0]:
+        if counts_pseudo_ratings:
             handles.append(self._plot_pseudo_ratings(ax, epochs))
         ax.legend(handles=handles)
         return self._finish(

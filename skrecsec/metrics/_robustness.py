@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from skrecsec.metrics._ranking import MatrixLike, check_scores, check_seen
 from skrecsec.utils._items import check_target_items
-from skrecsec.utils._scoring import target_ranks
+from skrecsec.utils._scoring import shifts_of_ranks, target_ranks
 
 __all__ = ["prediction_shift", "rank_shift", "robustness_improvement_score"]
 
@@ -80,8 +80,7 @@ def rank_shift(
         target_ranks(target_items, scores.shape, scores.__getitem__, seen)
         for scores in (before, after)
     )
-    unranked = (ranks_before < 0) | (ranks_after < 0)
-    return np.where(unranked, np.nan, ranks_before - ranks_after)
+    return shifts_of_ranks(ranks_before, ranks_after)
 
 
 def prediction_shift(

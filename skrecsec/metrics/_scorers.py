@@ -24,7 +24,6 @@ from skrecsec.utils._scoring import (
     normalised_gain,
     profiles_for,
     steps_of,
-    target_ranks,
 )
 
 
@@ -341,14 +340,7 @@ def _held_out_ranks(estimator, X, y):
 
 
 def _target_hit_ratio(profiles, targets, k):
-    ranks = target_ranks(
-        targets,
-        profiles.shape,
-        profiles.score_rows,
-        profiles.seen,
-        item_names=profiles.item_names,
-    )
-    return hit_share(ranks, k)
+    return hit_share(profiles.target_ranks(targets), k)
 
 
 def _attack_step(estimator, why):

@@ -52,6 +52,12 @@ class Profiles(NamedTuple):
     item_names: np.ndarray | None
     X: object
 
+    def target_ranks(self, target_items: ArrayLike) -> np.ndarray:
+        """Rank target items, see :func:`target_ranks`; they may be given by name."""
+        return target_ranks(
+            target_items, self.shape, self.score_rows, self.seen, item_names=self.item_names
+        )
+
 
 def profiles_for(estimator, X) -> Profiles:
     """Return the profiles in `X` as the recommender at the end of an estimator sees them.
@@ -180,6 +186,11 @@ def target_ranks(
     indices = np.tile(targets, n_users)
     pairs = sp.csr_array((np.ones(indices.size, dtype=np.int8), indices, indptr), shape=shape)
     return rank_pairs(pairs, score_rows, seen=seen).reshape(n_users, targets.size)
+
+
+def shifts_of_ranks(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return by how many places ranks moved up, as floats; NaN where either is -1."""
+    return np.where((before < 0) | (after < 0), np.nan, before - after)
 
 
 def discounted_gains(ranks: np.ndarray, k: int) -> np.ndarray:

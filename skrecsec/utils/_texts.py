@@ -51,7 +51,7 @@ title : str, default=None
     Title of the axes.
 """[1:-1]
 
-TEXTS["plot"] = r"""
+TEXTS["plotted"] = r"""
 Returns
 -------
 display : {class}
@@ -64,4 +64,32 @@ ImportError
 
 ValueError
     If there is nothing to plot, or an option is invalid.
+"""[1:-1]
+
+TEXTS["plot"] = f"""
+Parameters
+----------
+{TEXTS["ax"]}
+
+{TEXTS["styles"]}
+
+{TEXTS["title"]}
+
+{TEXTS["plotted"]}
+"""[1:-1]
+
+TEXTS["study.recommenders"] = f"""
+recommenders : str or list of str, default=None
+    Names of recommenders; None takes all.
+
+{TEXTS["plot_options"]}
+"""[1:-1]
+
+TEXTS["one_distribution"] = f"""
+{TEXTS["plot_options"]}
+
+Returns
+-------
+display : {{class}}
+    With one distribution.
 """[1:-1]

@@ -5,9 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from matplotlib.colors import same_color
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skrecsec import (
     AverageAttackTransformer,
@@ -181,6 +184,76 @@ def test_rank_shifts_of_predictions_and_estimators(fitted):
     assert nameless.ax_.get_legend() is None
 
 
+@pytest.mark.parametrize("container", [np.asarray, sp.coo_array, sp.csc_matrix, sp.lil_array])
+def test_rank_shifts_of_pipelines_that_transform(container, fitted):
+    X, _, _ = fitted
+    dense = X.toarray()
+    targets = [3, 80]
+    liked = FunctionTransformer(_without_low_ratings)
+    clean, attacked = (
+        make_pipeline(liked, MFRecommender(8, random_state=seed)).fit(dense) for seed in (0, 1)
+    )
+    given = container(dense)
+    with config_context(working_memory=0.01):
+        display = RankShiftDisplay.from_estimator(clean, attacked, given, targets)
+    assert type(given) is type(container(dense))
+    assert_array_equal(sp.csr_array(given).toarray(), dense)
+    seen = _without_low_ratings(dense)
+    assert 0 < np.count_nonzero(seen) < np.count_nonzero(dense)
+    expected = rank_shift(clean.predict(dense), attacked.predict(dense), targets, seen=seen)
+    shifts, counts = display.distributions["MFRecommender"]
+    assert counts.sum() == np.count_nonzero(seen[:, targets] == 0)
+    assert_array_equal(np.repeat(shifts, counts), np.sort(expected[~np.isnan(expected)], axis=None))
+
+
+def _without_low_ratings(X):
+    X = X.toarray() if sp.issparse(X) else X
+    return np.where(X < 3, 0, X)
+
+
+def test_rank_shifts_of_frames(fitted):
+    pd = pytest.importorskip("pandas")
+    X, _, _ = fitted
+    frame = pd.DataFrame(X.toarray(), columns=[f"film {item}" for item in range(X.shape[1])])
+    before = frame.copy()
+    clean, attacked = (MFRecommender(8, random_state=seed).fit(frame) for seed in (0, 1))
+    search = SimpleNamespace(best_estimator_=attacked, predict=attacked.predict)
+    by_name = RankShiftDisplay.from_estimator(clean, search, frame, ["film 3", "film 80"])
+    of_frames = RankShiftDisplay.from_predictions(
+        pd.DataFrame(clean.predict(frame)),
+        pd.DataFrame(attacked.predict(frame)),
+        [3, 80],
+        seen=frame,
+        name="MFRecommender",
+    )
+    for array, other in zip(
+        by_name.distributions["MFRecommender"],
+        of_frames.distributions["MFRecommender"],
+        strict=True,
+    ):
+        assert_array_equal(array, other)
+    pd.testing.assert_frame_equal(frame, before)
+    with pytest.raises(ValueError, match="'film 99', which is no column of X"):
+        RankShiftDisplay.from_estimator(clean, attacked, frame, ["film 99"])
+
+
+def test_rank_shifts_of_something_else_are_refused(fitted):
+    X, _, models = fitted
+    with pytest.raises(ValueError, match="must be a fitted recommender"):
+        RankShiftDisplay.from_estimator(models["MF"][0], models["MF"], X, [3])
+
+
+def test_displays_of_nothing_are_refused():
+    for display, name in (
+        (RankShiftDisplay({}), "distributions"),
+        (RobustnessDisplay({}), "points"),
+        (AttackCurveDisplay({}, xlabel="x", ylabel="y"), "curves"),
+        (TrainingHistoryDisplay([]), "history"),
+    ):
+        with pytest.raises(ValueError, match=f"nothing to plot: {name} is empty"):
+            display.plot()
+
+
 def test_displays_draw_on_given_axes(study):
     import matplotlib.pyplot as plt
 
@@ -289,6 +362,11 @@ def test_without_intervals_there_is_no_band():
         ({"curves": {"a": {1: ("Random", "nobody")}}}, "'nobody'"),
         ({"curves": {"a": {1: "Random"}}, "metric": "hr"}, "metric"),
         ({"curves": {"a": {1: "Random"}}, "min_effect": -0.1}, "min_effect"),
+        ({"curves": {"a": {1: ("Random",)}}}, r"\('Random',\)"),
+        (
+            {"curves": {"a": {1: ("Random", "MF")}}, "recommender": "TCD"},
+            "recommender='TCD' has no",
+        ),
     ],
 )
 def test_attack_curves_refuse_what_the_study_lacks(arguments, message, study):
@@ -409,6 +487,8 @@ def test_history_refuses_what_has_none(fitted):
     _, _, models = fitted
     with pytest.raises(ValueError, match="no history_"):
         TrainingHistoryDisplay.from_estimator(models["MF"][0])
+    with pytest.raises(ValueError, match="n_cells"):
+        TrainingHistoryDisplay([{"epoch": 1, "validation_loss": 0.1}], n_cells=9).plot()
     with pytest.raises(ValueError, match="not fitted"):
         TrainingHistoryDisplay.from_estimator(MFRecommender())
 
