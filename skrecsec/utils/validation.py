@@ -225,14 +225,15 @@ def warn_of_unsuitable_ratings(ratings: np.ndarray, *, one_level: bool = True) -
     >>> from skrecsec.utils.validation import warn_of_unsuitable_ratings
     >>> warn_of_unsuitable_ratings(np.array([1.0, 5.0, 3.0]))
     """
-    highest = ratings.max()
-    if highest > _MAX_OVER_MEDIAN * np.median(ratings):
+    lowest, highest = ratings.min(), ratings.max()
+    # The median is not below the lowest, and takes a while.
+    if highest > _MAX_OVER_MEDIAN * lowest and highest > _MAX_OVER_MEDIAN * np.median(ratings):
         message = (
             f"The highest rating, {highest:g}, is more than {_MAX_OVER_MEDIAN} times the median, "
             f"as in counts. Ratings are divided by the highest, so that most are nearly 0: take "
             f"np.log1p of the counts, or bin them."
         )
-    elif one_level and ratings.min() == highest:
+    elif one_level and lowest == highest:
         message = (
             f"All ratings are {highest:g}, as in clicks or purchases. A model of ratings has "
             f"nothing to tell apart, and ranks badly: use a model of implicit feedback."
