@@ -80,7 +80,7 @@ def _table(heading, lines):
 
 
 def _draw(draw):
-    from skrecsec.inspection._style import as_bytes, figure_without_window
+    from skrecsec.utils._figures import as_bytes, figure_without_window
 
     figure, (ax,) = figure_without_window(1, (8, 4.6))
     draw(ax)

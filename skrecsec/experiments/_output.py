@@ -10,6 +10,7 @@ import platform
 import numpy as np
 
 from skrecsec.experiments._tables import markdown_table
+from skrecsec.utils._figures import as_bytes, figure_without_window
 from skrecsec.utils._versions import package_versions
 
 _PACKAGES = ("scikit-learn", "numpy", "scipy", "numba", "torch", "joblib")
@@ -76,8 +77,6 @@ def _as_cell(row):
 
 def draw_panels(title: str, panels) -> dict[str, bytes]:
     """Return a figure with the panels side by side, as PNG and SVG by suffix."""
-    from skrecsec.inspection._style import as_bytes, figure_without_window
-
     figure, axes = figure_without_window(len(panels), (6.4 * len(panels), 4.8))
     for panel, ax in zip(panels, axes, strict=True):
         panel.draw(ax)

@@ -8,7 +8,7 @@ import numpy as np
 
 from skrecsec.experiments._statistics import compare, describe_mean, with_ri
 from skrecsec.experiments._tables import latex_table, markdown_table
-from skrecsec.metrics._names import METRICS
+from skrecsec.metrics import METRICS
 
 
 class RobustnessStudy:
@@ -349,7 +349,7 @@ class RobustnessStudy:
     def _table(self, metric, baseline):
         (metric,) = self._metrics(metric)
         rows = {(r["attack"], r["recommender"]): r for r in self.summary(metric, baseline=baseline)}
-        heading = METRICS[metric][0].format(k=self.k)
+        heading = METRICS[metric].name(self.k)
         lines = [
             [recommender, *(_as_cell(rows.get((attack, recommender))) for attack in self.attacks)]
             for recommender in self.recommenders
@@ -360,8 +360,6 @@ class RobustnessStudy:
 def _as_cell(row):
     if row is None or row["n"] == 0:
         return "-"
-    decimals = METRICS[row["metric"]][1]
-    cell = f"{row['mean']:z.{decimals}f}"
-    if row["n"] > 1:
-        cell += f" ± {row['ci_high'] - row['mean']:.{decimals}f}"
+    margin = row["ci_high"] - row["mean"] if row["n"] > 1 else None
+    cell = METRICS[row["metric"]].write_mean(row["mean"], margin)
     return f"{cell}*" if row["p"] < 0.05 else cell

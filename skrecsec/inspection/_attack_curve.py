@@ -6,7 +6,7 @@ import numpy as np
 
 from skrecsec.inspection._base import BaseDisplay, in_study
 from skrecsec.inspection._style import axes_for
-from skrecsec.metrics._names import METRICS
+from skrecsec.metrics import METRICS
 from skrecsec.utils._signatures import complete
 
 
@@ -197,6 +197,6 @@ def _weak_attacks(study, min_effect):
 
 def metric_label(metric: str, k: int) -> str:
     """Return what axes call a metric of a study."""
-    label = METRICS[metric][0].format(k=k)
+    label = METRICS[metric].name(k)
     unit = {"test_hr": " (share of users)", "target_hr": " (share of users and targets)"}
     return label[0].upper() + label[1:] + unit.get(metric, "")

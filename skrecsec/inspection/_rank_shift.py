@@ -23,9 +23,16 @@ class RankShiftDisplay(BaseDisplay):
     distributions : dict of tuple of ndarray
         By name, the distinct rank shifts, sorted, and how often each occurred.
 
+    means : dict of float, default=None
+        By name, the means that the legend shows; None, or a name that is missing: those of the
+        distributions.
+
     Attributes
     ----------
     distributions : dict of tuple of ndarray
+        As given.
+
+    means : dict of float or None
         As given.
 
     %(display.attributes)s
@@ -45,6 +52,10 @@ class RankShiftDisplay(BaseDisplay):
     number of items that they have not rated. Histograms show the share of pairs of users and
     targets, in bins shared by all distributions.
 
+    Of a study the histograms show the pairs of all repeats together. The means in the legend are
+    those of its tables, over repeats of the means over pairs: where the number of pairs differs
+    from one repeat to the next, that is not quite the mean of all pairs.
+
     References
     ----------
     .. [1] Q. Wang, C. Wu, D. Lian, E. Chen, "Securing Recommender System via Cooperative
@@ -58,8 +69,9 @@ class RankShiftDisplay(BaseDisplay):
     >>> display.plot()  # doctest: +SKIP
     """
 
-    def __init__(self, distributions):
+    def __init__(self, distributions, *, means=None):
         self.distributions = distributions
+        self.means = means
 
     @classmethod
     def from_study(cls, study, attacks=None, recommenders=None, *, ax=None, **plot_options):
@@ -86,7 +98,10 @@ class RankShiftDisplay(BaseDisplay):
         """
         attacks = as_list("attacks", attacks, study.attacks[1:])
         recommenders = as_list("recommenders", recommenders, study.recommenders)
-        distributions = {}
+        figures = {
+            (row["attack"], row["recommender"]): row["mean"] for row in study.summary("rank_shift")
+        }
+        distributions, means = {}, {}
         for attack in attacks:
             for recommender in recommenders:
                 name = f"{recommender}, {attack}"
@@ -95,7 +110,9 @@ class RankShiftDisplay(BaseDisplay):
                 elif len(recommenders) == 1:
                     name = attack
                 distributions[name] = study.rank_shifts(attack, recommender)
-        return cls(distributions).plot(ax=ax, **in_study(study, distributions, plot_options))
+                means[name] = figures[attack, recommender]
+        display = cls(distributions, means=means)
+        return display.plot(ax=ax, **in_study(study, distributions, plot_options))
 
     @classmethod
     def from_predictions(
@@ -195,7 +212,9 @@ class RankShiftDisplay(BaseDisplay):
             style = self.styles_[name]
             heights, _ = np.histogram(shifts, edges, weights=counts / max(1, counts.sum()))
             ax.stairs(heights, edges, fill=True, color=style["color"], alpha=0.2)
-            mean = np.average(shifts, weights=counts) if counts.sum() else np.nan
+            mean = (self.means or {}).get(name)
+            if mean is None:
+                mean = np.average(shifts, weights=counts) if counts.sum() else np.nan
             self.artists_[name] = ax.stairs(
                 heights, edges, color=style["color"], linestyle=style["linestyle"], linewidth=1.8,
                 label=f"{name} (mean {mean:+.0f})" if name else None,

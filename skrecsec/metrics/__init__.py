@@ -4,6 +4,8 @@ Functions take scores that are already predicted. Scorers take an estimator, and
 scikit-learn takes `scoring`.
 """
 
+# Shared with plots, studies and the command line, but not public.
+from skrecsec.metrics._names import METRICS as METRICS
 from skrecsec.metrics._ranking import hit_ratio_score, ndcg_score, target_hit_ratio_score
 from skrecsec.metrics._robustness import (
     prediction_shift,
