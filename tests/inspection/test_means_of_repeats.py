@@ -1,4 +1,4 @@
-"""The mean rank shift is one figure, in tables and in legends, also where repeats differ in size."""
+"""The mean rank shift is one figure in tables and legends, also where repeats differ in size."""
 
 import numpy as np
 import pytest
