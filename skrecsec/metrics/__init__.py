@@ -1,4 +1,4 @@
-"""Metrics of recommendation, of attacks on it and of its defence.
+"""Metrics of recommendation, of attacks on it and of its defense.
 
 Functions take scores that are already predicted. Scorers take an estimator, and go wherever
 scikit-learn takes `scoring`.

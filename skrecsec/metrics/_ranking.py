@@ -9,13 +9,14 @@ from sklearn.utils import check_array
 
 from skrecsec.utils._ranking import check_k
 from skrecsec.utils._scoring import held_out_ranks, hit_share, normalised_gain, target_ranks
+from skrecsec.utils._signatures import describe
+from skrecsec.utils._typing import MatrixLike
 from skrecsec.utils.validation import check_pattern
-
-MatrixLike = ArrayLike | sp.sparray | sp.spmatrix
 
 __all__ = ["hit_ratio_score", "ndcg_score", "target_hit_ratio_score"]
 
 
+@describe
 def hit_ratio_score(
     y_true: MatrixLike, y_score: ArrayLike, *, k: int = 50, seen: MatrixLike | None = None
 ) -> float:
@@ -34,32 +35,7 @@ def hit_ratio_score(
         The held-out items: one per user with -1 for none, or a matrix whose stored entries are the
         held-out items. Users without one do not count.
 
-    y_score : array-like of shape (n_users, n_items)
-        Predicted scores, the higher the better. Of equal scores the lower item index is ranked
-        first; items scored -inf are not ranked.
-
-    k : int, default=50
-        Length of the list. May exceed the number of items.
-
-    seen : {sparse matrix, array-like} of shape (n_users, n_items), default=None
-        The items that the users have rated, which are left out of the ranking: the stored entries
-        of a sparse matrix, the non-zero entries of a dense one. None ranks all items.
-
-    Returns
-    -------
-    score : float
-        Between 0 and 1, the higher the better.
-
-    Raises
-    ------
-    ValueError
-        If no item is held out, the shapes do not fit, `k` is not a positive integer or scores are
-        NaN.
-
-    Warns
-    -----
-    UserWarning
-        If held-out items are among those seen. They cannot be ranked and count as misses.
+    %(held_out_metric)s
 
     See Also
     --------
@@ -68,13 +44,11 @@ def hit_ratio_score(
 
     Notes
     -----
-    O(number of held-out items * n_items) time. Scores are ranked in blocks of rows that fit in
-    scikit-learn's ``working_memory``; no copy of `y_score` larger than a block is made.
+    %(held_out_in_blocks)s
 
     References
     ----------
-    .. [1] Wang, Q., Wu, C., Lian, D., Chen, E. "Securing Recommender System via Cooperative
-       Training", section 6.1.4.
+    %(section_6_1_4)s
 
     Examples
     --------
@@ -85,13 +59,12 @@ def hit_ratio_score(
     >>> hit_ratio_score([1, 2], y_score, k=1, seen=[[1, 0, 0], [0, 0, 0]])
     0.5
     """
-    k = check_k(k)
-    y_score = check_scores(y_score, "y_score")
-    seen = check_seen(seen, y_score.shape)
+    y_score, k, seen = _check_arguments(y_score, k, seen)
     _, ranks = held_out_ranks(y_true, y_score.shape, y_score.__getitem__, seen, name="y_true")
     return hit_share(ranks, k)
 
 
+@describe
 def target_hit_ratio_score(
     y_score: ArrayLike, target_items: ArrayLike, *, k: int = 50, seen: MatrixLike | None = None
 ) -> float:
@@ -104,19 +77,13 @@ def target_hit_ratio_score(
 
     Parameters
     ----------
-    y_score : array-like of shape (n_users, n_items)
-        Predicted scores, the higher the better. Of equal scores the lower item index is ranked
-        first; items scored -inf are not ranked.
+    %(y_score)s
 
-    target_items : array-like of int of shape (n_targets,)
-        Distinct indices of the target items.
+    %(target_items)s
 
-    k : int, default=50
-        Length of the list. May exceed the number of items.
+    %(k)s
 
-    seen : {sparse matrix, array-like} of shape (n_users, n_items), default=None
-        The items that the users have rated, which are left out of the ranking: the stored entries
-        of a sparse matrix, the non-zero entries of a dense one. None ranks all items.
+    %(seen)s
 
     Returns
     -------
@@ -142,13 +109,7 @@ def target_hit_ratio_score(
 
     Pass the scores of genuine users only; fake profiles are not an audience.
 
-    O(n_users * n_targets * n_items) time. Scores are ranked in blocks of rows that fit in
-    scikit-learn's ``working_memory``; no copy of `y_score` larger than a block is made.
-
-    References
-    ----------
-    .. [1] Wang, Q., Wu, C., Lian, D., Chen, E. "Securing Recommender System via Cooperative
-       Training", section 6.1.4.
+    %(targets_in_blocks)s
 
     Examples
     --------
@@ -159,12 +120,11 @@ def target_hit_ratio_score(
     >>> target_hit_ratio_score(y_score, [1, 2], k=1, seen=[[1, 0, 0], [0, 1, 0]])
     0.5
     """
-    k = check_k(k)
-    y_score = check_scores(y_score, "y_score")
-    seen = check_seen(seen, y_score.shape)
+    y_score, k, seen = _check_arguments(y_score, k, seen)
     return hit_share(target_ranks(target_items, y_score.shape, y_score.__getitem__, seen), k)
 
 
+@describe
 def ndcg_score(
     y_true: MatrixLike, y_score: ArrayLike, *, k: int = 50, seen: MatrixLike | None = None
 ) -> float:
@@ -187,32 +147,7 @@ def ndcg_score(
         The held-out items: one per user with -1 for none, or a matrix whose stored entries are the
         held-out items; all are equally relevant. Users without one do not count.
 
-    y_score : array-like of shape (n_users, n_items)
-        Predicted scores, the higher the better. Of equal scores the lower item index is ranked
-        first; items scored -inf are not ranked.
-
-    k : int, default=50
-        Length of the list. May exceed the number of items.
-
-    seen : {sparse matrix, array-like} of shape (n_users, n_items), default=None
-        The items that the users have rated, which are left out of the ranking: the stored entries
-        of a sparse matrix, the non-zero entries of a dense one. None ranks all items.
-
-    Returns
-    -------
-    score : float
-        Between 0 and 1, the higher the better.
-
-    Raises
-    ------
-    ValueError
-        If no item is held out, the shapes do not fit, `k` is not a positive integer or scores are
-        NaN.
-
-    Warns
-    -----
-    UserWarning
-        If held-out items are among those seen. They cannot be ranked and count as misses.
+    %(held_out_metric)s
 
     See Also
     --------
@@ -221,8 +156,7 @@ def ndcg_score(
 
     Notes
     -----
-    O(number of held-out items * n_items) time. Scores are ranked in blocks of rows that fit in
-    scikit-learn's ``working_memory``; no copy of `y_score` larger than a block is made.
+    %(held_out_in_blocks)s
 
     References
     ----------
@@ -236,13 +170,16 @@ def ndcg_score(
     >>> ndcg_score([0], y_score), ndcg_score([2], y_score), ndcg_score([2], y_score, k=2)
     (1.0, 0.5, 0.0)
     """
-    k = check_k(k)
-    y_score = check_scores(y_score, "y_score")
-    seen = check_seen(seen, y_score.shape)
+    y_score, k, seen = _check_arguments(y_score, k, seen)
     held_out, ranks = held_out_ranks(
         y_true, y_score.shape, y_score.__getitem__, seen, name="y_true"
     )
     return normalised_gain(held_out, ranks, k)
+
+
+def _check_arguments(y_score, k, seen):
+    y_score = check_scores(y_score, "y_score")
+    return y_score, check_k(k), check_seen(seen, y_score.shape)
 
 
 def check_scores(scores: ArrayLike, name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Metrics of what an attack changed, and of how much of it a defence undoes."""
+"""Metrics of what an attack changed, and of how much of it a defense undoes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import warnings
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skrecsec.metrics._ranking import MatrixLike, check_scores, check_seen
+from skrecsec.metrics._ranking import check_scores, check_seen
 from skrecsec.utils._items import check_target_items
 from skrecsec.utils._scoring import shifts_of_ranks, target_ranks
+from skrecsec.utils._signatures import describe
+from skrecsec.utils._typing import MatrixLike
 
 __all__ = ["prediction_shift", "rank_shift", "robustness_improvement_score"]
 
 
+@describe
 def rank_shift(
     before: ArrayLike, after: ArrayLike, target_items: ArrayLike, *, seen: MatrixLike | None = None
 ) -> np.ndarray:
@@ -31,12 +34,9 @@ def rank_shift(
     after : array-like of shape (n_users, n_items)
         Scores predicted under the attack, for the same users and items.
 
-    target_items : array-like of int of shape (n_targets,)
-        Distinct indices of the target items.
+    %(target_items)s
 
-    seen : {sparse matrix, array-like} of shape (n_users, n_items), default=None
-        The items that the users have rated, which are left out of the ranking: the stored entries
-        of a sparse matrix, the non-zero entries of a dense one. None ranks all items.
+    %(seen)s
 
     Returns
     -------
@@ -57,13 +57,7 @@ def rank_shift(
 
     Notes
     -----
-    O(n_users * n_targets * n_items) time. Scores are ranked in blocks of rows that fit in
-    scikit-learn's ``working_memory``.
-
-    References
-    ----------
-    .. [1] Wang, Q., Wu, C., Lian, D., Chen, E. "Securing Recommender System via Cooperative
-       Training", section 6.1.4.
+    %(targets_in_blocks)s
 
     Examples
     --------
@@ -83,6 +77,7 @@ def rank_shift(
     return shifts_of_ranks(ranks_before, ranks_after)
 
 
+@describe
 def prediction_shift(
     before: ArrayLike, after: ArrayLike, target_items: ArrayLike, *, seen: MatrixLike | None = None
 ) -> float:
@@ -100,8 +95,7 @@ def prediction_shift(
     after : array-like of shape (n_users, n_items)
         Scores predicted under the attack, for the same users and items.
 
-    target_items : array-like of int of shape (n_targets,)
-        Distinct indices of the target items.
+    %(target_items)s
 
     seen : {sparse matrix, array-like} of shape (n_users, n_items), default=None
         The items that the users have rated: the stored entries of a sparse matrix, the non-zero
@@ -168,10 +162,11 @@ def prediction_shift(
     return float(np.mean(shift))
 
 
+@describe
 def robustness_improvement_score(
     hr_origin: ArrayLike, hr_attack: ArrayLike, hr_defense: ArrayLike
 ) -> float | np.ndarray:
-    r"""Share of the damage of an attack that a defence undoes.
+    r"""Share of the damage of an attack that a defense undoes.
 
     .. math:: RI = 1 - \frac{HR_{defense} - HR_{origin}}{HR_{attack} - HR_{origin}}
 
@@ -191,7 +186,7 @@ def robustness_improvement_score(
     Returns
     -------
     score : float or ndarray
-        1 if the defence restores the hit ratio of the clean model, 0 if it changes nothing,
+        1 if the defense restores the hit ratio of the clean model, 0 if it changes nothing,
         negative if it makes things worse. It exceeds 1 if the targets are recommended even less
         than without the attack. NaN where the attack changed nothing.
 
@@ -217,8 +212,7 @@ def robustness_improvement_score(
 
     References
     ----------
-    .. [1] Wang, Q., Wu, C., Lian, D., Chen, E. "Securing Recommender System via Cooperative
-       Training", section 6.1.4.
+    %(section_6_1_4)s
     .. [2] Wu, C., Lian, D., Ge, Y., Zhu, Z., Chen, E., Yuan, S. "Fight fire with fire: Towards
        robust recommender systems via adversarial poisoning training". SIGIR, 1074-1083 (2021).
 

@@ -25,17 +25,18 @@ from skrecsec.utils._scoring import (
     profiles_for,
     steps_of,
 )
+from skrecsec.utils._signatures import complete
 
 
 @register("scorer", "hit_ratio")
+@complete
 @dataclass(frozen=True, eq=False)
 class HitRatioScorer:
     """Scorer of HR@k: the share of held-out items in their user's list of recommendations.
 
     Parameters
     ----------
-    k : int, default=50
-        Length of the list.
+    %(scorer.k)s
 
     See Also
     --------
@@ -74,14 +75,14 @@ class HitRatioScorer:
 
 
 @register("scorer", "ndcg")
+@complete
 @dataclass(frozen=True, eq=False)
 class NDCGScorer:
     """Scorer of NDCG@k: the higher up in their user's list held-out items are, the better.
 
     Parameters
     ----------
-    k : int, default=50
-        Length of the list.
+    %(scorer.k)s
 
     See Also
     --------
@@ -109,6 +110,7 @@ class NDCGScorer:
 
 @register("scorer", "neg_target_hit_ratio", options={"greater_is_better": False})
 @register("scorer", "target_hit_ratio")
+@complete
 @dataclass(frozen=True, eq=False)
 class TargetHitRatioScorer:
     """Scorer of the targets' HR@k: the share of (user, target) pairs with the target in the list.
@@ -122,8 +124,7 @@ class TargetHitRatioScorer:
         attack step; where that may be ``"passthrough"``, as in a grid of attacks, they must be
         given.
 
-    k : int, default=50
-        Length of the list.
+    %(scorer.k)s
 
     greater_is_better : bool, default=True
         Whether the hit ratio is returned as it is, so that a search finds the strongest attack; if
@@ -167,6 +168,7 @@ class TargetHitRatioScorer:
 
 
 @register("scorer", "robustness_improvement")
+@complete
 @dataclass(frozen=True, eq=False)
 class RobustnessImprovementScorer:
     """Scorer of the robustness improvement RI of a defense over an undefended baseline.
@@ -184,8 +186,7 @@ class RobustnessImprovementScorer:
     target_items : array-like of int of shape (n_targets,), default=None
         Target items; None takes them from the attack step.
 
-    k : int, default=50
-        Length of the list.
+    %(scorer.k)s
 
     See Also
     --------

@@ -6,13 +6,12 @@ from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import ArrayLike
 from sklearn.model_selection import BaseCrossValidator, KFold, ShuffleSplit
 from sklearn.utils import check_random_state, indexable
 
+from skrecsec.utils._signatures import complete
+from skrecsec.utils._typing import MatrixLike
 from skrecsec.utils.validation import check_ratings
-
-MatrixLike = ArrayLike | sp.sparray | sp.spmatrix
 
 __all__ = ["StrongGeneralization", "WeakGeneralization", "leave_one_out_split"]
 
@@ -156,6 +155,7 @@ def _check_times(values):
         raise ValueError("timestamps contain NaN.")
 
 
+@complete
 class WeakGeneralization(BaseCrossValidator):
     """Train on all users and test on the same users, repeatedly.
 
@@ -199,24 +199,7 @@ class WeakGeneralization(BaseCrossValidator):
     def split(self, X, y=None, groups=None):
         """Generate the indices of all users, as training and as test set, `n_splits` times.
 
-        Parameters
-        ----------
-        X : {sparse matrix, array-like} of shape (n_users, n_items)
-            Ratings.
-
-        y : array-like, sparse matrix or HeldOut with n_users rows, default=None
-            Held-out items. Only their number of rows is looked at.
-
-        groups : object
-            Ignored, exists for compatibility.
-
-        Yields
-        ------
-        train : ndarray of shape (n_users,)
-            Rows to train on.
-
-        test : ndarray of shape (n_users,)
-            Rows to test on.
+        %(split)s
         """
         X, y = indexable(X, y)
         n_users = X.shape[0] if hasattr(X, "shape") else len(X)
@@ -226,19 +209,12 @@ class WeakGeneralization(BaseCrossValidator):
     def get_n_splits(self, X=None, y=None, groups=None) -> int:
         """Return the number of repetitions.
 
-        Parameters
-        ----------
-        X, y, groups : object
-            Ignored, exist for compatibility.
-
-        Returns
-        -------
-        n_splits : int
-            Number of repetitions.
+        %(get_n_splits)s
         """
         return self.n_splits
 
 
+@complete
 class StrongGeneralization(BaseCrossValidator):
     """Train on some users and test on others.
 
@@ -311,39 +287,14 @@ class StrongGeneralization(BaseCrossValidator):
     def split(self, X, y=None, groups=None):
         """Generate indices of users to train on and of others to test on.
 
-        Parameters
-        ----------
-        X : {sparse matrix, array-like} of shape (n_users, n_items)
-            Ratings.
-
-        y : array-like, sparse matrix or HeldOut with n_users rows, default=None
-            Held-out items. Only their number of rows is looked at.
-
-        groups : object
-            Ignored, exists for compatibility.
-
-        Yields
-        ------
-        train : ndarray of shape (n_train_users,)
-            Rows to train on.
-
-        test : ndarray of shape (n_test_users,)
-            Rows to test on.
+        %(split)s
         """
         yield from self._splitter().split(X, y)
 
     def get_n_splits(self, X=None, y=None, groups=None) -> int:
         """Return the number of splits.
 
-        Parameters
-        ----------
-        X, y, groups : object
-            Ignored, exist for compatibility.
-
-        Returns
-        -------
-        n_splits : int
-            Number of splits.
+        %(get_n_splits)s
         """
         return self.n_splits
 

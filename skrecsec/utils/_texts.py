@@ -19,8 +19,8 @@ figure_ : matplotlib Figure
 
 TEXTS["display.styles_"] = r"""
 styles_ : dict of dict
-    By name, the `color`, `linestyle` and `marker` that were used. Passed to another display as
-    `styles`, it has the same names drawn alike.
+    By name, the `color`, `linestyle` and `marker` that were used. Passed to another display
+    as `styles`, it has the same names drawn alike.
 """[1:-1]
 
 TEXTS["study"] = r"""
@@ -42,8 +42,9 @@ TEXTS["plot_options"] = f"""
 
 TEXTS["styles"] = r"""
 styles : dict of dict, default=None
-    By name, `color`, `linestyle` and `marker`, or some of them: what has one of these names is
-    drawn so. The others get what no name in `styles` has. Takes the `styles_` of another display.
+    By name, `color`, `linestyle` and `marker`, or some of them: what has one of these names
+    is drawn so. The others get what no name in `styles` has. Takes the `styles_` of another
+    display.
 """[1:-1]
 
 TEXTS["title"] = r"""
@@ -92,4 +93,118 @@ Returns
 -------
 display : {{class}}
     With one distribution.
+"""[1:-1]
+
+# --- metrics --------------------------------------------------------------------------------------
+
+TEXTS["y_score"] = r"""
+y_score : array-like of shape (n_users, n_items)
+    Predicted scores, the higher the better. Of equal scores the lower item index is ranked
+    first; items scored -inf are not ranked.
+"""[1:-1]
+
+TEXTS["target_items"] = r"""
+target_items : array-like of int of shape (n_targets,)
+    Distinct indices of the target items.
+"""[1:-1]
+
+TEXTS["k"] = r"""
+k : int, default={default(k)}
+    Length of the list. May exceed the number of items.
+"""[1:-1]
+
+TEXTS["seen"] = r"""
+seen : {sparse matrix, array-like} of shape (n_users, n_items), default=None
+    The items that the users have rated, which are left out of the ranking: the stored
+    entries of a sparse matrix, the non-zero entries of a dense one. None ranks all items.
+"""[1:-1]
+
+TEXTS["held_out_metric"] = f"""
+{TEXTS["y_score"]}
+
+{TEXTS["k"]}
+
+{TEXTS["seen"]}
+
+Returns
+-------
+score : float
+    Between 0 and 1, the higher the better.
+
+Raises
+------
+ValueError
+    If no item is held out, the shapes do not fit, `k` is not a positive integer or scores
+    are NaN.
+
+Warns
+-----
+UserWarning
+    If held-out items are among those seen. They cannot be ranked and count as misses.
+"""[1:-1]
+
+TEXTS["section_6_1_4"] = r"""
+.. [1] Wang, Q., Wu, C., Lian, D., Chen, E. "Securing Recommender System via Cooperative
+   Training", section 6.1.4.
+"""[1:-1]
+
+_IN_BLOCKS = r"""
+Scores are ranked in blocks of rows that fit in scikit-learn's ``working_memory``; no copy
+of the scores larger than a block is made.
+"""[1:-1]
+
+TEXTS["held_out_in_blocks"] = f"""
+O(number of held-out items * n_items) time.
+
+{_IN_BLOCKS}
+"""[1:-1]
+
+TEXTS["targets_in_blocks"] = f"""
+O(n_users * n_targets * n_items) time.
+
+{_IN_BLOCKS}
+
+References
+----------
+{TEXTS["section_6_1_4"]}
+"""[1:-1]
+
+TEXTS["scorer.k"] = r"""
+k : int, default={default(k)}
+    Length of the list.
+"""[1:-1]
+
+# --- splits ---------------------------------------------------------------------------------------
+
+TEXTS["split"] = r"""
+Parameters
+----------
+X : {sparse matrix, array-like} of shape (n_users, n_items)
+    Ratings.
+
+y : array-like, sparse matrix or HeldOut with n_users rows, default=None
+    Held-out items. Only their number of rows is looked at.
+
+groups : object
+    Ignored, exists for compatibility.
+
+Yields
+------
+train : ndarray of shape (n_train_users,)
+    Rows to train on.
+
+test : ndarray of shape (n_test_users,)
+    Rows to test on.
+"""[1:-1]
+
+TEXTS["get_n_splits"] = r"""
+Parameters
+----------
+X, y, groups : object
+    Ignored, exist for compatibility.
+
+Returns
+-------
+n_splits : int
+    As given.
 """[1:-1]
