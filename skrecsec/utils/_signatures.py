@@ -48,6 +48,8 @@ def complete(cls: Class) -> Class:
         function = getattr(member, "__func__", member)  # of a class method
         if inspect.isfunction(function):
             _fill(function, _defaults(function), cls.__name__)
+            if member is not function:  # it has a copy
+                member.__doc__ = function.__doc__
     return cls
 
 
