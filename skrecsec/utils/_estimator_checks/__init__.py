@@ -1,0 +1,1 @@
+"""The checks themselves, subject by subject; `skrecsec.utils.estimator_checks` hands them on."""

@@ -1,0 +1,137 @@
+"""Checks of the recommender contract."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+
+from skrecsec.utils._estimator_checks._tools import (
+    expect,
+    make_test_ratings,
+    prepared,
+    states_its_rule,
+)
+from skrecsec.utils._scoring import profiles_for, target_ranks
+
+
+@states_its_rule
+def check_recommend_is_the_top_of_predict(estimator):
+    """`recommend` returns the items with the highest predictions, best first."""
+    X = make_test_ratings()
+    fitted = prepared(estimator).fit(X)
+    items = fitted.recommend(X, k=7, exclude_seen=False)
+    expect(items.shape == (X.shape[0], 7), f"for k=7, lists of shape {items.shape}")
+    best = np.argsort(-fitted.predict(X), axis=1, kind="stable")[:, :7]
+    _expect_same_lists(items, best)
+
+
+def _expect_same_lists(items, expected):
+    wrong = np.flatnonzero((items != expected).any(axis=1))
+    if wrong.size:
+        row = wrong[0]
+        raise AssertionError(f"for row {row}, {items[row]} is recommended, not {expected[row]}")
+
+
+@states_its_rule
+def check_recommend_masks_rated_items(estimator):
+    """No rated item is recommended, and lists that run out of items end in -1."""
+    X = make_test_ratings()
+    fitted = prepared(estimator).fit(X)
+    for rated, row in zip(X.toarray() > 0, fitted.recommend(X, k=X.shape[1]), strict=True):
+        n_unrated = np.count_nonzero(~rated)
+        offered = np.sort(row[:n_unrated])
+        complete = np.array_equal(offered, np.flatnonzero(~rated))
+        expect(complete, f"of the unrated items {np.flatnonzero(~rated)} come {offered}")
+        expect((row[n_unrated:] == -1).all(), f"after the last item come {row[n_unrated:]}")
+
+
+# What float32 leaves of scores, whatever they are handed out as, relative to their range.
+_PRECISION = 1e-5
+
+
+@states_its_rule
+def check_predict_is_pure(estimator):
+    """Predictions for a profile do not depend on the others asked for, nor on their order.
+
+    They may differ as much as models in single precision do, with scores summed in another order.
+    """
+    X = make_test_ratings()
+    fitted = prepared(estimator).fit(X)
+    scores = np.asarray(fitted.predict(X))
+    order = np.random.default_rng(0).permutation(X.shape[0])
+    _expect_close(fitted.predict(X[order]), scores[order], "in another order")
+    _expect_close(fitted.predict(X[[5]]), scores[[5]], "one at a time")
+
+
+def _expect_close(scores, expected, how):
+    scores, expected = np.asarray(scores, dtype=float), np.asarray(expected)
+    expect(scores.shape == expected.shape, f"asked {how}, predictions of shape {scores.shape}")
+    precision = max(_PRECISION, 8 * _resolution(expected.dtype))
+    expected = expected.astype(float)
+    finite = np.isfinite(expected)
+    same_places = np.array_equal(finite, np.isfinite(scores))
+    expect(same_places, f"asked {how}, other predictions are finite")
+    scale = np.abs(expected[finite]).max(initial=0)
+    largest = np.abs(scores[finite] - expected[finite]).max(initial=0)
+    expect(
+        largest <= precision * scale,
+        f"asked {how}, predictions of up to {scale:.3g} differ by {largest:.3g}",
+    )
+
+
+def _resolution(dtype):
+    return np.finfo(dtype).eps if dtype.kind == "f" else 0.0
+
+
+@states_its_rule
+def check_empty_rows_and_columns(estimator):
+    """Users and items without ratings are legal, in `fit` and in `predict`."""
+    X, empty = _with_empty_user_and_item()
+    fitted = prepared(estimator).fit(X)
+    for name, profiles in (("the training profiles", X), ("empty profiles", empty)):
+        expect(np.isfinite(fitted.predict(profiles)).all(), f"for {name}, scores are not finite")
+
+
+@states_its_rule
+def check_empty_profiles_get_what_is_popular(estimator):
+    """A profile without ratings is recommended what is popular, or nothing, by every method."""
+    X, empty = _with_empty_user_and_item()
+    n_items = X.shape[1]
+    counts = np.bincount(X.indices, minlength=n_items)
+    fitted = prepared(estimator).fit(X)
+    lists = fitted.recommend(empty, k=n_items)
+    among_others = fitted.recommend(X, k=n_items)[[3]]
+    for items in (*lists, *among_others):
+        same = np.array_equal(items, lists[0])
+        expect(same, f"one empty profile gets {lists[0]}, another {items}")
+    if (lists == -1).all():
+        return
+    expect((lists >= 0).all(), f"an empty profile gets a part of the items, {lists[0]}")
+    expect((np.diff(counts[lists[0]]) <= 0).all(), f"{lists[0]}, with {counts[lists[0]]} ratings")
+    best = np.argsort(-np.asarray(fitted.predict(empty)), axis=1, kind="stable")
+    _expect_same_lists(lists, best)
+    profiles = profiles_for(fitted, empty)
+    ranks = target_ranks(lists[0], profiles.shape, profiles.score_rows, profiles.seen)
+    expect((ranks == np.arange(n_items)).all(), f"scorers see other places, {ranks[0]}")
+
+
+def _with_empty_user_and_item():
+    X = make_test_ratings().toarray()
+    X[3] = 0
+    X[:, 4] = 0
+    return sp.csr_array(X), sp.csr_array((2, X.shape[1]))
+
+
+@states_its_rule
+def check_in_sample_predictions_agree(estimator):
+    """`fit_predict` is `fit`, then `predict_training_rows` of all rows, where they exist."""
+    X = make_test_ratings()
+    fitted = prepared(estimator).fit(X)
+    if not hasattr(fitted, "predict_training_rows"):
+        return
+    scores = np.asarray(fitted.predict_training_rows(np.arange(X.shape[0])))
+    expect(scores.shape == X.shape, f"predictions of the training rows of shape {scores.shape}")
+    some = np.array([7, 2])
+    _expect_close(fitted.predict_training_rows(some), scores[some], "for two of the rows")
+    if hasattr(estimator, "fit_predict"):
+        _expect_close(prepared(estimator).fit_predict(X), scores, "by fit_predict")
