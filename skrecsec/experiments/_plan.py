@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
-import skrecsec
 from skrecsec.experiments._describe import describe, digest, digest_ratings
 from skrecsec.experiments._records import RECORD_FORMAT
 from skrecsec.experiments._units import Seeds, Setting, Task, Unit
+from skrecsec.utils._versions import package_version
 
 # So many that it does not matter when workers wait for the last units of a wave.
 _UNITS_PER_WORKER = 50
@@ -31,10 +31,13 @@ class Plan:
     attacks, recommenders : dict of estimators
         By name.
 
-    target_items : {"unpopular", "random"} or ndarray
-        As of attacks.
+    target_items : {"unpopular", "random"} or array-like of int
+        Those of all attacks, whatever is set on them.
 
-    n_targets, n_repeats, k : int
+    n_targets : int
+        How many of a kind are chosen.
+
+    n_repeats, k : int
         As of :func:`~skrecsec.experiments.robustness_study`.
 
     protocol : {"in_sample", "fold_in"}
@@ -78,7 +81,7 @@ class Plan:
         self.reference = reference
         self.repeats_per_worker = repeats_per_worker
         if not isinstance(target_items, str):
-            target_items = tuple(target_items.tolist())
+            target_items = tuple(np.asarray(target_items).tolist())
         self.setting = Setting(
             data=digest_ratings(X) + ("" if y is None else digest(y)),
             shape=X.shape,
@@ -148,7 +151,7 @@ class Plan:
         targets = setting.target_items
         description = {
             "format": RECORD_FORMAT,
-            "skrecsec": skrecsec.__version__,
+            "skrecsec": package_version(),
             "ratings": setting.data,
             "split": seeds.split if self.y is None else "given",
             "targets": list(targets)
@@ -179,8 +182,10 @@ class Plan:
         if not unit.crafts:
             return with_seed(self.recommenders[unit.recommender], seeds.recommender)
         attack = with_seed(self.attacks[unit.attack], seeds.attack)
-        # The worker replaces them by the targets of the repeat.
-        return attack.set_params(target_items=None)
+        # Those of the study, so that it does not matter which of the two has stated them.
+        targets = {"target_items": self.setting.target_items, "n_targets": self.setting.n_targets}
+        known = attack.get_params(deep=False)
+        return attack.set_params(**{name: targets[name] for name in targets if name in known})
 
 
 def seeds_of_repeats(random_state, n_repeats: int) -> list[Seeds]:

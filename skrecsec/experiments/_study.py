@@ -16,8 +16,8 @@ from skrecsec.experiments._plan import Plan
 from skrecsec.experiments._records import RecordStore
 from skrecsec.experiments._results import RobustnessStudy
 from skrecsec.experiments._running import run
+from skrecsec.experiments._targets import agree_on_targets
 from skrecsec.utils._compat import Interval, StrOptions, validate_params
-from skrecsec.utils._items import check_target_items
 from skrecsec.utils.validation import check_ratings
 
 
@@ -25,8 +25,8 @@ from skrecsec.utils.validation import check_ratings
     {
         "attacks": [Mapping],
         "recommenders": [Mapping],
-        "target_items": [StrOptions({"unpopular", "random"}), "array-like"],
-        "n_targets": [Interval(Integral, 1, None, closed="left")],
+        "target_items": [StrOptions({"unpopular", "random"}), "array-like", None],
+        "n_targets": [Interval(Integral, 1, None, closed="left"), None],
         "n_repeats": [Interval(Integral, 1, None, closed="left")],
         "k": [Interval(Integral, 1, None, closed="left")],
         "protocol": [StrOptions({"in_sample", "fold_in"})],
@@ -45,8 +45,8 @@ def robustness_study(
     *,
     attacks,
     recommenders,
-    target_items="unpopular",
-    n_targets=5,
+    target_items=None,
+    n_targets=None,
     n_repeats=30,
     k=50,
     protocol="in_sample",
@@ -77,20 +77,24 @@ def robustness_study(
 
     attacks : dict of attack transformers
         By name, at least one; ``"clean"`` is no name for an attack. They are cloned; their
-        `target_items` and `random_state` are replaced by those of the repeat, so that attacks share
-        targets and, if they know the same number of users, known users.
+        `random_state` is replaced by the one of the repeat, so that attacks share targets and, if
+        they know the same number of users, known users.
 
     recommenders : dict of recommenders
         By name, at least one: estimators with `fit(X)` and `predict(X)`. They are cloned; their
         `random_state`, and that of estimators inside them, is replaced by the one of the repeat.
 
-    target_items : {"unpopular", "random"} or array-like of int, default="unpopular"
-        The items to promote or demote: in each repeat `n_targets` random ones with fewer than 5
-        ratings (the least rated ones where there are too few of these), or random ones; or those
-        with the given indices in all repeats.
+    target_items : {"unpopular", "random"} or array-like of int or str, default=None
+        The items to promote or demote, the same for all attacks: in each repeat `n_targets` random
+        ones with fewer than 5 ratings (the least rated ones where there are too few of these), or
+        random ones; or those with the given indices in all repeats. If `X` is a data frame, names
+        of columns will do. None takes what the attacks say, on which they have to agree. Attacks
+        that are left at the default of their class go with anything that is stated here; what was
+        set on an attack and differs is refused.
 
-    n_targets : int, default=5
-        Number of targets to choose. Ignored if `target_items` is an array.
+    n_targets : int, default=None
+        Number of targets to choose, for which the same holds: None takes that of the attacks. It
+        does not go with an array of another length.
 
     n_repeats : int, default=30
         Number of repeats.
@@ -99,9 +103,9 @@ def robustness_study(
         Length of the lists of recommendations.
 
     protocol : {"in_sample", "fold_in"}, default="in_sample"
-        How users are scored: by the `user_factors_` learned for them in training, as in the paper,
-        or by `predict`, which folds their profiles in. Recommenders without `user_factors_` are
-        asked to predict in either case.
+        How users are scored: by what was learned of them in training, as in the paper, where the
+        recommender has a method `predict_training_rows`; or by `predict`, which folds their
+        profiles in, and which other recommenders are asked in either case.
 
     baseline : str, default=None
         Name of the undefended recommender; None takes the first one.
@@ -204,12 +208,14 @@ def robustness_study(
     >>> [row["n"] for row in study.summary("test_hr")]
     [2, 2, 2, 2, 2, 2]
     """
+    item_names = getattr(X, "columns", None)
     X = check_ratings(X)
-    if not isinstance(target_items, str):
-        target_items = check_target_items(target_items, X.shape[1])
     y = check_held_out(y, X)
     check_attacks(attacks)
     check_recommenders(recommenders)
+    target_items, n_targets = agree_on_targets(
+        target_items, n_targets, attacks, X.shape[1], item_names
+    )
     baseline = check_baseline(baseline, recommenders)
     if n_jobs == 0:
         raise ValueError("n_jobs must be None or an integer other than 0, got 0.")

@@ -11,12 +11,13 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.base import BaseEstimator, clone
 
-from skrecsec.attacks import RandomAttackTransformer
+from skrecsec.base import choose_targets
 from skrecsec.datasets import make_ratings
 from skrecsec.experiments._memory import peak_memory, reset_peak_memory
 from skrecsec.experiments._records import Record
 from skrecsec.model_selection import leave_one_out_split
 from skrecsec.utils._held_out import held_out_items
+from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._ranking import rank_pairs
 from skrecsec.utils._scoring import discounted_gains, hit_share, profiles_for
 
@@ -236,15 +237,10 @@ def forget_repeat() -> None:
 def _make_repeat(X, y, setting, seeds):
     if y is None:
         X, y = leave_one_out_split(X, random_state=seeds.split)
-    # An attack chooses targets before and apart from all else, so that a cheap one will do.
-    chooser = RandomAttackTransformer(
-        target_items=setting.target_items,
-        n_targets=setting.n_targets,
-        attack_size=1,
-        knowledge=1.0,
-        random_state=seeds.attack,
-    )
-    return Repeat(X, np.asarray(y), chooser.fit(X).target_items_)
+    # The first stream of an attack is what it chooses its targets by.
+    (rng,) = spawn_generators(seeds.attack, 1)
+    targets = choose_targets(X, setting.target_items, setting.n_targets, rng)
+    return Repeat(X, np.asarray(y), targets)
 
 
 def _warm_up(recommender):
