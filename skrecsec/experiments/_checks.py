@@ -5,11 +5,17 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
 from skrecsec.base import BaseAttackTransformer
+from skrecsec.datasets import make_ratings
+from skrecsec.exceptions import UnsuitableRatingsWarning
 from skrecsec.experiments._statistics import CLEAN
 from skrecsec.utils._held_out import held_out_items
 from skrecsec.utils._items import check_item_indices
+from skrecsec.utils._scoring import steps_of
+from skrecsec.utils.validation import warn_of_unsuitable_ratings
 
 
 def check_held_out(y, X) -> np.ndarray | None:
@@ -59,7 +65,40 @@ def check_recommenders(recommenders) -> None:
                 f"recommenders[{name!r}] must be a recommender, an estimator with `fit` and "
                 f"`predict`, got {recommender!r}."
             )
+        if any(isinstance(e, FrozenEstimator) for e in (recommender, steps_of(recommender)[-1])):
+            raise ValueError(
+                f"recommenders[{name!r}] is frozen: it would learn nothing from the ratings of the "
+                f"study, poisoned or not. Give the estimator itself."
+            )
         _check_parameters("recommenders", name, recommender)
+
+
+def warn_of_unsuitable(X, recommenders) -> None:
+    """Warn once if the ratings are unsuitable and a recommender minds it when it is fitted.
+
+    Models of implicit feedback do not. So each is asked, by a handful of ratings like these.
+    """
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        warn_of_unsuitable_ratings(X.data)
+    if warned and any(_minds(recommender, X.data) for recommender in recommenders.values()):
+        warnings.warn(str(warned[0].message), UnsuitableRatingsWarning, stacklevel=2)
+
+
+def _minds(recommender, ratings):
+    sample = make_ratings(20, 20, density=0.3, random_state=0)
+    ranks = np.linspace(0, ratings.size - 1, sample.nnz).astype(int)
+    sample.data = np.sort(ratings)[ranks]  # with their median and their highest
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", UnsuitableRatingsWarning)
+        try:
+            clone(recommender).fit(sample)
+        except UnsuitableRatingsWarning:
+            return True
+        except Exception:  # which shows, or not, when it is fitted in earnest
+            return False
+    return False
 
 
 def _check_names(parameter, estimators):

@@ -37,7 +37,7 @@ class Progress:
 
     def __init__(self, units, verbose: int, clock=time.monotonic):
         self._left = Counter(unit[1:] for unit in units)
-        self._n_units = self._left.total()
+        self.n_units = self._left.total()
         self._n_cached = 0
         self._seconds = Counter()
         self._measured = Counter()
@@ -58,6 +58,11 @@ class Progress:
         else:
             self._seconds_here += seconds
         self._report(unit, seconds, cached)
+
+    @property
+    def n_done(self) -> int:
+        """Number of units that are finished."""
+        return self.n_units - self._left.total()
 
     def expected_seconds(self, unit) -> float:
         """Return the mean time of such units; of the nearest kind known, if there was none yet."""
@@ -86,17 +91,17 @@ class Progress:
 
     def _report(self, unit, seconds, cached):
         now = self._clock()
-        n_done = self._n_units - self._left.total()
-        due = now - self._last_line >= _SECONDS_BETWEEN_LINES or n_done == self._n_units
+        n_done = self.n_done
+        due = now - self._last_line >= _SECONDS_BETWEEN_LINES or n_done == self.n_units
         if self._verbose < 1 or not (due or self._verbose > 1):
             return
         self._last_line = now
-        line = f"[robustness_study] {n_done} of {self._n_units} units done"
+        line = f"[robustness_study] {n_done} of {self.n_units} units done"
         if self._n_cached:
             line += f" ({self._n_cached} found in cache_dir)"
         line += f", {as_duration(now - self._start)} elapsed"
         left = self.seconds_left()
-        if left is not None and n_done < self._n_units:
+        if left is not None and n_done < self.n_units:
             line += f", about {as_duration(left)} left"
         if self._verbose > 1:
             line += f"; {unit}: {'found' if cached else f'{seconds:.1f} s'}"

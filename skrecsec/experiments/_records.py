@@ -7,13 +7,17 @@ import hashlib
 import io
 import json
 import os
+import stat
 import time
 import uuid
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from skrecsec.utils._shell import describe_error
 
 # Increase it whenever records are written differently or mean something else: records of another
 # format have other names, and are left alone.
@@ -53,12 +57,15 @@ class RecordStore:
     Parameters
     ----------
     folder : str or path-like
-        Made if it does not exist.
+        Made if it does not exist; a leading ``~`` is expanded.
 
     Raises
     ------
     ValueError
-        If `folder` exists and is no folder.
+        If `folder` is empty, or exists and is no folder.
+
+    OSError
+        If it cannot be made.
 
     Examples
     --------
@@ -73,7 +80,12 @@ class RecordStore:
     """
 
     def __init__(self, folder: str | os.PathLike):
-        self.folder = Path(folder)
+        if not os.fspath(folder):
+            raise ValueError("cache_dir is empty; name a folder, '.' for the current one, or None.")
+        try:
+            self.folder = Path(folder).expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"cache_dir={str(folder)!r}: {error}") from None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
@@ -84,25 +96,52 @@ class RecordStore:
         """Return the path of the record with this description."""
         return self.folder / f"{hashlib.sha256(_as_json(description)).hexdigest()}.record"
 
-    def load(self, description: dict) -> Record | None:
-        """Return a record, None if there is none; warn and return None if it is damaged."""
+    def load(
+        self,
+        description: dict,
+        *,
+        check: Callable[[Record], None] | None = None,
+        max_bytes: int | None = None,
+    ) -> Record | None:
+        """Return a record, None if there is none; warn and return None if it is no good.
+
+        Parameters
+        ----------
+        description : dict
+            What it is the result of.
+
+        check : callable, default=None
+            Raises a ValueError if the record does not hold what it should.
+
+        max_bytes : int, default=None
+            More than that is not read into memory.
+        """
         path = self.path(description)
         try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return None
-        try:
-            return _decode(content, description)
-        except ValueError as error:
+            content = _read(path, max_bytes)
+            if content is None:
+                return None
+            record = _decode(content, description, max_bytes)
+            if check is not None:
+                check(record)
+        except (OSError, ValueError) as error:
             warnings.warn(
-                f"The record {path.name} in cache_dir is damaged ({error}); it is made anew.",
+                f"The record {path.name} in cache_dir is damaged ({describe_error(error)}); it is "
+                f"made anew.",
                 UserWarning,
                 stacklevel=2,
             )
             return None
+        return record
 
     def save(self, description: dict, record: Record) -> None:
-        """Write a record; when this returns, it is on the disk."""
+        """Write a record; when this returns, it is on the disk.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; what was there before still is.
+        """
         path = self.path(description)
         # Not by tempfile, which lets no one else read it: a group may share a folder.
         temporary = path.with_suffix(f".{uuid.uuid4().hex}.tmp")
@@ -125,7 +164,22 @@ class RecordStore:
                     path.unlink()
 
 
+def _read(path, max_bytes):
+    """Return the content of a file, None if there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(status.st_mode):  # a pipe, say, would never end
+        raise ValueError("it is no file")
+    if max_bytes is not None and status.st_size > max_bytes:
+        raise ValueError(f"it is too large, {status.st_size} bytes")
+    return path.read_bytes()
+
+
 def _take_name(temporary, path):
+    with contextlib.suppress(OSError):
+        os.rmdir(path)  # if it is an empty folder; one that is not stays
     try:
         os.replace(temporary, path)
     except PermissionError:
@@ -154,14 +208,26 @@ def _encode(description, record):
     return _HEADER + hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 
-def _decode(content, description):
+def _decode(content, description, max_bytes):
     line, _, content = content.partition(b"\n")
-    # Before anything is parsed: what passes has been written by `_encode`, to the last byte.
+    # Before anything is parsed: what passes has been written by `_encode`, or made to look so.
     if line != _HEADER + hashlib.sha256(content).hexdigest().encode():
         raise ValueError("its checksum does not fit")
+    try:
+        return _parse(content, description, max_bytes)
+    except Exception as error:  # NumPy, zipfile and json have a dozen kinds for bytes from anywhere
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _parse(content, description, max_bytes):
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        size = sum(member.file_size for member in archive.zip.infolist())
+        if max_bytes is not None and size > max_bytes:
+            raise ValueError(f"it is too large, {size} bytes")
         arrays = {name: archive[name] for name in archive.files}
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise ValueError("it holds something else than arrays")
     header = json.loads(arrays.pop("json").tobytes())
     if header["description"] != description:
         raise ValueError("it is the record of something else")
-    return Record(header["values"], arrays)
+    return Record(dict(header["values"]), arrays)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
+from skrecsec.exceptions import UnsuitableRatingsWarning
+from skrecsec.experiments._checks import warn_of_unsuitable
+from skrecsec.experiments._contents import check_content, size_limit
 from skrecsec.experiments._plan import Plan
 from skrecsec.experiments._progress import Progress
 from skrecsec.experiments._records import RecordStore
 from skrecsec.experiments._statistics import CLEAN
 from skrecsec.experiments._units import Unit, forget_repeat, run_task
+from skrecsec.utils._shell import describe_error
 
 # Where a backend cannot hand over results one by one, so many units per worker are done at once.
 _PORTION = 4
@@ -36,12 +43,17 @@ def run_by_repeat(
     wave before: so all that a unit needs is there when it starts. What is yielded is always the
     same object, which grows; if the caller is interrupted, it has the repeats that were finished.
     """
+    warn_of_unsuitable(plan.X, plan.recommenders)
     results = Results(plan)
     with _make_parallel(n_jobs) as parallel:
         runner = _Runner(plan, store, parallel, effective_n_jobs(n_jobs), verbose)
-        for repeat, done in _run_waves(plan, runner):
-            results.collect(repeat, done)
-            yield results
+        try:
+            for repeat, done in _run_waves(plan, runner):
+                results.collect(repeat, done)
+                yield results
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note(runner.what_was_finished())
+            raise
 
 
 def _run_waves(plan, runner):
@@ -74,6 +86,7 @@ class _Runner:
         self.parallel = parallel
         self.n_workers = n_workers
         self.progress = Progress(plan.all_units(), verbose)
+        self.can_save = True
 
     def run(self, units, done):
         """Yield units and their records; `done` has those with the poison that they need."""
@@ -86,29 +99,67 @@ class _Runner:
                 self.progress.finish(unit, record.values["unit_seconds"], cached=True)
                 yield unit, record
         for unit, record in self._outcomes(missing, done):
-            if self.store is not None:
-                self.store.save(self.plan.description(unit), record)
+            self._save(unit, record)
             self.progress.finish(unit, record.values["unit_seconds"], cached=False)
             yield unit, record
 
+    def what_was_finished(self) -> str:
+        """Return how many units are done, and where they are."""
+        kept = "without cache_dir, none is kept"
+        if self.store is not None:
+            kept = f"they are kept in {str(self.store.folder)!r}"
+        return f"{self.progress.n_done} of {self.progress.n_units} units were done; {kept}"
+
     def _load(self, unit):
-        return None if self.store is None else self.store.load(self.plan.description(unit))
+        if self.store is None:
+            return None
+        description, task = self.plan.description(unit), self.plan.task(unit)
+        return self.store.load(
+            description,
+            check=partial(check_content, task=task),
+            max_bytes=size_limit(task, description),
+        )
+
+    def _save(self, unit, record):
+        """Keep a record if that is possible; a study of hours does not end for want of it."""
+        if self.store is None:
+            return
+        description = self.plan.description(unit)
+        try:
+            self.store.save(description, record)
+        except OSError as error:
+            # Of a folder in its place it was warned when the record was to be read.
+            if self.can_save and not self.store.path(description).is_dir():
+                self.can_save = False
+                warnings.warn(
+                    f"No record can be written to cache_dir ({describe_error(error)}). The study "
+                    f"goes on; what is not recorded will have to be done again.",
+                    UserWarning,
+                    stacklevel=2,
+                )
 
     def _outcomes(self, units, done):
         """Yield units and their records as they are finished."""
         tasks = (self._task(unit, done) for unit in units)
         if self.parallel.return_generator:
-            yield from self.parallel(tasks)
+            yield from self._start(tasks)
             return
         while portion := list(islice(tasks, _PORTION * self.n_workers)):
-            yield from self.parallel(portion)
+            yield from self._start(portion)
+
+    def _start(self, tasks):
+        with warnings.catch_warnings():  # the filters at this moment are those of all workers
+            # That has been said, once.
+            warnings.simplefilter("ignore", UnsuitableRatingsWarning)
+            return self.parallel(tasks)
 
     def _task(self, unit, done):
         poison = None
         if unit.attack is not None and not unit.crafts:
             arrays = done[Unit(unit.repeat, unit.attack, None)].arrays
             poison = {name: arrays[name] for name in ("data", "indices", "indptr")}
-        return delayed(run_task)(self.plan.task(unit, poison), *self.plan.arrays())
+        task = self.plan.task(unit, poison)
+        return delayed(run_task)(task, *self.plan.arrays(), parent=os.getpid())
 
 
 def _make_parallel(n_jobs):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -15,11 +15,13 @@ from skrecsec.base import choose_targets
 from skrecsec.datasets import make_ratings
 from skrecsec.experiments._memory import peak_memory, reset_peak_memory
 from skrecsec.experiments._records import Record
+from skrecsec.experiments._workers import die_with
 from skrecsec.model_selection import leave_one_out_split
 from skrecsec.utils._held_out import held_out_items
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._ranking import rank_pairs
 from skrecsec.utils._scoring import discounted_gains, hit_share, profiles_for
+from skrecsec.utils._shell import describe_error
 
 
 class Unit(NamedTuple):
@@ -97,7 +99,7 @@ class Repeat(NamedTuple):
     target_items: np.ndarray
 
 
-def run_task(task: Task, data, indices, indptr, y) -> tuple[Unit, Record]:
+def run_task(task: Task, data, indices, indptr, y, *, parent=None) -> tuple[Unit, Record]:
     """Do a unit.
 
     The arrays of the rating matrix are arguments of their own, since that is what joblib's backends
@@ -114,6 +116,9 @@ def run_task(task: Task, data, indices, indptr, y) -> tuple[Unit, Record]:
     y : ndarray of shape (n_users,) or None
         Held-out items; None to hide one rating of each user.
 
+    parent : int, default=None
+        Id of the process that the study was started in, which workers do not outlive.
+
     Returns
     -------
     unit : Unit
@@ -124,6 +129,8 @@ def run_task(task: Task, data, indices, indptr, y) -> tuple[Unit, Record]:
         fit), `peak_memory`, `test_hr`, `ndcg`, `target_hr` and the ranks of the targets, -1 where
         they are rated. Both: `unit_seconds`, all in all, and the target items.
     """
+    if parent is not None:
+        die_with(parent)
     reset_peak_memory()
     start = time.perf_counter()
     do = _craft if task.unit.crafts else _fit_and_score
@@ -248,8 +255,17 @@ def _warm_up(recommender):
     choices = [(n, v) for n, v in recommender.get_params().items() if isinstance(v, str)]
     key = (type(recommender), frozenset(choices))
     _kept.warm = getattr(_kept, "warm", set())
-    if key not in _kept.warm:
-        _kept.warm.add(key)
-        X = make_ratings(20, 20, density=0.3, random_state=0)
-        with contextlib.suppress(Exception):  # parameters that do not suit so few ratings
-            clone(recommender).fit(X).predict(X)
+    if key in _kept.warm:
+        return
+    _kept.warm.add(key)
+    X = make_ratings(20, 20, density=0.3, random_state=0)
+    try:
+        clone(recommender).fit(X)
+    except Exception as error:  # a fault of the recommender will show when it is fitted in earnest
+        name = type(recommender).__name__
+        warnings.warn(
+            f"{name} cannot be fitted on a handful of ratings ({describe_error(error)}), so that "
+            f"the time of its first fit in a process may count compilation and imports.",
+            UserWarning,
+            stacklevel=2,
+        )
