@@ -32,7 +32,9 @@ def check_content(record: Record, task) -> None:
     """
     crafts = task.unit.crafts
     _check_names("values", record.values, _MEASURED if crafts else (*_SHARES, *_MEASURED))
-    _check_names("arrays", record.arrays, (*(_POISON if crafts else ["target_ranks"]), "target_items"))
+    _check_names(
+        "arrays", record.arrays, (*(_POISON if crafts else ["target_ranks"]), "target_items")
+    )
     for name, value in record.values.items():
         _check_value(name, value)
     n_users, n_items = task.setting.shape

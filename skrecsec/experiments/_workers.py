@@ -31,8 +31,8 @@ def die_with(parent: int) -> None:
     Notes
     -----
     A thread looks once a second who the parent is, which POSIX systems change when it has died;
-    elsewhere nothing is done. Linux could send a signal instead (PR_SET_PDEATHSIG), but that comes with
-    the end of the thread that started the worker, as soon as that is.
+    elsewhere nothing is done. Linux could send a signal instead (PR_SET_PDEATHSIG), but it does so
+    at the end of the thread that started the worker, which can be long before.
     """
     name = multiprocessing.current_process().name
     if os.name != "posix" or os.getpid() == parent or not any(mark in name for mark in _NAMES):

@@ -70,7 +70,7 @@ def test_attacks_at_their_defaults_go_with_what_is_stated(ratings):
         ([{"n_targets": 1}], {"target_items": [4, 5]}, "n_targets=1, and the study is to have 2"),
         ([{}, {"target_items": [1]}], {}, r"attacks\['a1'\].*attacks\['a0'\] has 'unpopular'"),
         ([{}, {"n_targets": 1}], {}, r"attacks\['a1'\] has n_targets=1, and attacks\['a0'\] has 5"),
-        ([{"target_items": [1]}, {"target_items": [2]}], {}, r"\[2\], and attacks\['a0'\] has \[1\]"),
+        ([{"target_items": [1]}, {"target_items": [2]}], {}, r"\[2\], and .* has \[1\]"),
         ([{"target_items": [900]}], {}, r"attacks\['a0'\]: target_items must hold item indices"),
         ([{"target_items": ["x"]}], {}, r"attacks\['a0'\]: .*names of items go with a data frame"),
         ([{}], {"target_items": [1, 2], "n_targets": 3}, "n_targets=3 does not go with the 2"),
