@@ -38,6 +38,8 @@ class DataSource(NamedTuple):
     member: str  # the rating file in the archive
     archive_sha256: str | None  # None: the owner publishes no checksum to rely on
     member_md5: str | None
+    columns: tuple[str, ...]  # the fields of a line: user, item, rating and perhaps timestamp
+    separator: str | None  # of the fields; None is any run of blanks
 
 
 def get_data_home(data_home: str | os.PathLike | None = None) -> Path:
@@ -74,20 +76,28 @@ def get_data_home(data_home: str | os.PathLike | None = None) -> Path:
     if data_home is None:
         data_home = os.environ.get("SKRECSEC_DATA") or "~/skrecsec_data"
     try:
+        if data_home == "":  # which would be the current folder
+            raise TypeError
         return Path(data_home).expanduser()
     except TypeError as error:
         raise ValueError(f"data_home must be a path or None, got {data_home!r}.") from error
+    except RuntimeError as error:  # the ~ of nobody
+        raise ValueError(f"data_home must be a path, got {data_home!r}: {error}") from error
 
 
-def fetch_file(
+def fetch_lines(
     source: DataSource,
-    *,
     data_home: str | os.PathLike | None,
     download_if_missing: bool,
     n_retries: int,
     delay: float,
-) -> Path:
-    """Return the path of a rating file in the data home, downloading it if need be."""
+) -> tuple[Path, np.ndarray]:
+    """Return the path and the lines of a rating file, downloading it if need be."""
+    path = _fetch_file(source, data_home, download_if_missing, n_retries, delay)
+    return path, read_rating_lines(path, source.columns, source.separator)
+
+
+def _fetch_file(source, data_home, download_if_missing, n_retries, delay):
     if download_if_missing not in (True, False):
         raise ValueError(f"download_if_missing must be a bool, got {download_if_missing!r}.")
     if not isinstance(n_retries, Integral) or isinstance(n_retries, bool) or n_retries < 0:
@@ -136,7 +146,7 @@ def _download(url: str, target: Path, n_retries: int, delay: float) -> None:
             if n_retries == 0:
                 raise
             n_retries -= 1
-            warnings.warn(f"Retry downloading from url: {url}", stacklevel=5)
+            warnings.warn(f"Retry downloading from url: {url}", stacklevel=6)
             time.sleep(delay)
 
 
@@ -213,6 +223,7 @@ def _parse(text: bytes, columns: tuple[str, ...], delimiter: str | None) -> np.n
     with warnings.catch_warnings():
         # Older versions of numpy truncate 1.5 to an integer, and warn.
         warnings.simplefilter("error", DeprecationWarning)
+        warnings.filterwarnings("ignore", "loadtxt: input contained no data")  # found out later
         return np.loadtxt(
             io.BytesIO(text),
             dtype=types,
@@ -259,6 +270,10 @@ def _raise_for_first_bad_line(
 ) -> NoReturn:
     """Go through the lines one by one, which is slow, and raise for the first bad one."""
     for number, line in enumerate(text.decode("latin-1").split("\n"), start=1):
+        if "\r" in line.rstrip("\r"):
+            raise ValueError(
+                f"{path}, line {number}: a carriage return stands within the line."
+            ) from cause
         fields = line.split(delimiter) if line.strip() else []
         if len(fields) != len(columns):
             raise ValueError(

@@ -9,10 +9,10 @@ from sklearn.utils import Bunch
 from skrecsec.datasets._base import (
     DataSource,
     build_csr,
-    fetch_file,
-    read_rating_lines,
+    fetch_lines,
     sort_by_user_and_item,
 )
+from skrecsec.utils._signatures import describe
 
 _MIN_RATINGS_PER_USER = 15
 
@@ -22,6 +22,8 @@ FILMTRUST = DataSource(
     member="ratings.txt",
     archive_sha256=None,
     member_md5="4a463fd55c8741491e876fbd2865ed84",
+    columns=("user", "item", "rating"),
+    separator=None,
 )
 
 _DESCR = f"""\
@@ -44,6 +46,7 @@ Intelligence (IJCAI), 2619-2625, 2013.
 """
 
 
+@describe
 def fetch_filmtrust(
     *,
     data_home: str | os.PathLike | None = None,
@@ -62,45 +65,13 @@ def fetch_filmtrust(
     Levels    0.5 to 4
     =======   ========
 
-    Parameters
-    ----------
-    data_home : str, path-like or None, default=None
-        The folder in which the data are kept, here as ``filmtrust/ratings.txt``. With None it
-        is ``$SKRECSEC_DATA`` or else ``~/skrecsec_data``.
-
-    download_if_missing : bool, default=True
-        If False, raise an OSError if the data are not in the data home instead of downloading
-        them from LibRec.
-
-    n_retries : int, default=3
-        Number of retries when the download fails.
-
-    delay : float, default=1.0
-        Number of seconds between retries.
-
-    Returns
-    -------
-    dataset : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object, with the following attributes.
+    %(fetch)s
 
         ratings : scipy.sparse.csr_array of shape (796, 2011)
             The ratings; users and items are in ascending order of their ids.
-        user_ids : ndarray of shape (796,)
-            The id of the user in each row.
-        item_ids : ndarray of shape (2011,)
-            The id of the item in each column.
         timestamps : None
             FilmTrust has no times.
-        DESCR : str
-            Description, terms of use and citation.
-
-    Raises
-    ------
-    OSError
-        If the file is missing and cannot be had; the message says where it is expected.
-
-    ValueError
-        If a parameter is invalid or a line of the file malformed.
+    %(fetched)s
 
     See Also
     --------
@@ -109,8 +80,8 @@ def fetch_filmtrust(
 
     Notes
     -----
-    The downloaded file is checked against its checksum. A file that is already in the data home
-    is not: any file of this format does.
+    The file is kept as ``filmtrust/ratings.txt``. What is downloaded is checked against its
+    checksum. A file that is already in the data home is not: any file of this format does.
 
     References
     ----------
@@ -124,14 +95,8 @@ def fetch_filmtrust(
     >>> filmtrust.ratings.shape, filmtrust.ratings.nnz  # doctest: +SKIP
     ((796, 2011), 30880)
     """
-    path = fetch_file(
-        FILMTRUST,
-        data_home=data_home,
-        download_if_missing=download_if_missing,
-        n_retries=n_retries,
-        delay=delay,
-    )
-    lines = _read_filtered(path)
+    path, lines = fetch_lines(FILMTRUST, data_home, download_if_missing, n_retries, delay)
+    lines = _filter(path, lines)
     user_ids, rows = np.unique(lines["user"], return_inverse=True)
     item_ids, columns = np.unique(lines["item"], return_inverse=True)
     return Bunch(
@@ -143,9 +108,8 @@ def fetch_filmtrust(
     )
 
 
-def _read_filtered(path: Path) -> np.ndarray:
+def _filter(path: Path, lines: np.ndarray) -> np.ndarray:
     """Return the last rating of each item by each user with enough of them, sorted."""
-    lines = read_rating_lines(path, ("user", "item", "rating"), separator=None)
     order, repeats = sort_by_user_and_item(lines["user"], lines["item"])
     lines = lines[order[~np.append(repeats[1:], False)]]
     n_ratings = np.bincount(lines["user"])

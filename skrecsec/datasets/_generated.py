@@ -7,6 +7,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
+from skrecsec.utils._signatures import describe
+
 # What MovieLens looks like, and what the generator imitates.
 _MIN_RATINGS_PER_USER = 10  # where the density leaves room for it
 _ACTIVITY_SPREAD = 0.9  # standard deviation of the log of a user's number of ratings
@@ -29,6 +31,7 @@ _WHOLE_CATALOGUE = 0.5
 _BLOCK_BYTES = 2**25
 
 
+@describe
 def make_ratings(
     n_users: int = 1000,
     n_items: int = 1200,
@@ -44,7 +47,7 @@ def make_ratings(
     A few items are rated by most users and most items by few; a few users rate a great deal;
     people rate what is popular and what they like, and like it accordingly. The defaults give
     a matrix as dense and as skewed as MovieLens-100K, three quarters of its size, on which
-    matrix factorisation learns, poisoning attacks succeed and defences can be told apart.
+    matrix factorisation learns, poisoning attacks succeed and defenses can be told apart.
 
     Parameters
     ----------
@@ -109,8 +112,7 @@ def make_ratings(
 
     References
     ----------
-    .. [1] F. M. Harper and J. A. Konstan, "The MovieLens Datasets: History and Context", ACM
-       Transactions on Interactive Intelligent Systems 5(4), 2015.
+    %(harper_konstan)s
 
     .. [2] P. S. Efraimidis and P. G. Spirakis, "Weighted random sampling with a reservoir",
        Information Processing Letters 97(5), 2006.

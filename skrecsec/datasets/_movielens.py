@@ -9,10 +9,10 @@ from sklearn.utils import Bunch
 from skrecsec.datasets._base import (
     DataSource,
     build_csr,
-    fetch_file,
-    read_rating_lines,
+    fetch_lines,
     sort_by_user_and_item,
 )
+from skrecsec.utils._signatures import describe
 
 _COLUMNS = ("user", "item", "rating", "timestamp")
 
@@ -22,6 +22,8 @@ ML_100K = DataSource(
     member="ml-100k/u.data",
     archive_sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
     member_md5="6e47046882bad158b0efbb84cd5cb987",
+    columns=_COLUMNS,
+    separator="\t",
 )
 ML_1M = DataSource(
     filename="ml-1m/ratings.dat",
@@ -29,6 +31,8 @@ ML_1M = DataSource(
     member="ml-1m/ratings.dat",
     archive_sha256="a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20",
     member_md5=None,
+    columns=_COLUMNS,
+    separator="::",
 )
 
 _TERMS = """\
@@ -64,6 +68,7 @@ first mentions them.
 {_TERMS}"""
 
 
+@describe
 def fetch_movielens_100k(
     *,
     data_home: str | os.PathLike | None = None,
@@ -80,46 +85,14 @@ def fetch_movielens_100k(
     Levels     1 to 5
     =======   =======
 
-    Parameters
-    ----------
-    data_home : str, path-like or None, default=None
-        The folder in which the data are kept, here as ``ml-100k/u.data``. With None it is
-        ``$SKRECSEC_DATA`` or else ``~/skrecsec_data``.
-
-    download_if_missing : bool, default=True
-        If False, raise an OSError if the data are not in the data home instead of downloading
-        them from GroupLens.
-
-    n_retries : int, default=3
-        Number of retries when the download fails.
-
-    delay : float, default=1.0
-        Number of seconds between retries.
-
-    Returns
-    -------
-    dataset : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object, with the following attributes.
+    %(fetch)s
 
         ratings : scipy.sparse.csr_array of shape (943, 1682)
             The ratings; row u is user u + 1 and column i is item i + 1.
-        user_ids : ndarray of shape (943,)
-            The id of the user in each row.
-        item_ids : ndarray of shape (1682,)
-            The id of the item in each column.
         timestamps : scipy.sparse.csr_array of shape (943, 1682)
             When the ratings were given, in seconds since 1970, int64. Its ``indices`` and
             ``indptr`` are those of `ratings`.
-        DESCR : str
-            Description, terms of use and citation.
-
-    Raises
-    ------
-    OSError
-        If the file is missing and cannot be had; the message says where it is expected.
-
-    ValueError
-        If a parameter is invalid or a line of the file malformed.
+    %(fetched)s
 
     See Also
     --------
@@ -128,14 +101,13 @@ def fetch_movielens_100k(
 
     Notes
     -----
-    The downloaded archive and file are checked against their checksums. A file that is already
-    in the data home is not: any file of this format does, and the matrix is then as large as
-    the largest ids.
+    The file is kept as ``ml-100k/u.data``. The downloaded archive and file are checked against
+    their checksums. A file that is already in the data home is not: any file of this format does,
+    and the matrix is then as large as the largest ids.
 
     References
     ----------
-    .. [1] F. M. Harper and J. A. Konstan, "The MovieLens Datasets: History and Context", ACM
-       Transactions on Interactive Intelligent Systems 5(4), 2015.
+    %(harper_konstan)s
 
     Examples
     --------
@@ -144,18 +116,12 @@ def fetch_movielens_100k(
     >>> movielens.ratings.shape, movielens.ratings.nnz  # doctest: +SKIP
     ((943, 1682), 100000)
     """
-    path = fetch_file(
-        ML_100K,
-        data_home=data_home,
-        download_if_missing=download_if_missing,
-        n_retries=n_retries,
-        delay=delay,
-    )
-    lines = read_rating_lines(path, _COLUMNS, separator="\t")
+    path, lines = fetch_lines(ML_100K, data_home, download_if_missing, n_retries, delay)
     item_ids = np.arange(1, lines["item"].max() + 1)
     return _make_bunch(path, lines, lines["item"] - 1, item_ids, _ML_100K_DESCR)
 
 
+@describe
 def fetch_movielens_1m(
     *,
     data_home: str | os.PathLike | None = None,
@@ -172,48 +138,16 @@ def fetch_movielens_1m(
     Levels       1 to 5
     =======   =========
 
-    Parameters
-    ----------
-    data_home : str, path-like or None, default=None
-        The folder in which the data are kept, here as ``ml-1m/ratings.dat``. With None it is
-        ``$SKRECSEC_DATA`` or else ``~/skrecsec_data``.
-
-    download_if_missing : bool, default=True
-        If False, raise an OSError if the data are not in the data home instead of downloading
-        them from GroupLens.
-
-    n_retries : int, default=3
-        Number of retries when the download fails.
-
-    delay : float, default=1.0
-        Number of seconds between retries.
-
-    Returns
-    -------
-    dataset : :class:`~sklearn.utils.Bunch`
-        Dictionary-like object, with the following attributes.
+    %(fetch)s
 
         ratings : scipy.sparse.csr_array of shape (6040, 3706)
             The ratings; row u is user u + 1, and the columns are the items in the order in which
             the file first mentions them.
-        user_ids : ndarray of shape (6040,)
-            The id of the user in each row.
-        item_ids : ndarray of shape (3706,)
-            The id of the item in each column.
         timestamps : scipy.sparse.csr_array of shape (6040, 3706) or None
             When the ratings were given, in seconds since 1970, int64. Its ``indices`` and
             ``indptr`` are those of `ratings`. None if the file has nothing but zeros for them,
             as copies without times do.
-        DESCR : str
-            Description, terms of use and citation.
-
-    Raises
-    ------
-    OSError
-        If the file is missing and cannot be had; the message says where it is expected.
-
-    ValueError
-        If a parameter is invalid or a line of the file malformed.
+    %(fetched)s
 
     See Also
     --------
@@ -222,14 +156,13 @@ def fetch_movielens_1m(
 
     Notes
     -----
-    The downloaded archive is checked against its checksum. A file that is already in the data
-    home is not: any file of this format does, and the matrix then has as many rows as the largest
-    user id.
+    The file is kept as ``ml-1m/ratings.dat``. The downloaded archive is checked against its
+    checksum. A file that is already in the data home is not: any file of this format does, and the
+    matrix then has as many rows as the largest user id.
 
     References
     ----------
-    .. [1] F. M. Harper and J. A. Konstan, "The MovieLens Datasets: History and Context", ACM
-       Transactions on Interactive Intelligent Systems 5(4), 2015.
+    %(harper_konstan)s
 
     Examples
     --------
@@ -238,14 +171,7 @@ def fetch_movielens_1m(
     >>> movielens.ratings.shape, movielens.ratings.nnz  # doctest: +SKIP
     ((6040, 3706), 1000209)
     """
-    path = fetch_file(
-        ML_1M,
-        data_home=data_home,
-        download_if_missing=download_if_missing,
-        n_retries=n_retries,
-        delay=delay,
-    )
-    lines = read_rating_lines(path, _COLUMNS, separator="::")
+    path, lines = fetch_lines(ML_1M, data_home, download_if_missing, n_retries, delay)
     item_ids, columns = _number_by_first_appearance(lines["item"])
     bunch = _make_bunch(path, lines, columns, item_ids, _ML_1M_DESCR)
     if not bunch.timestamps.data.any():

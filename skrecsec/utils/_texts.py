@@ -208,3 +208,50 @@ Returns
 n_splits : int
     As given.
 """[1:-1]
+
+# --- datasets -------------------------------------------------------------------------------------
+
+TEXTS["fetch"] = r"""
+Parameters
+----------
+data_home : str, path-like or None, default=None
+    The folder in which datasets are kept, each in a folder of its own. With None it is
+    ``$SKRECSEC_DATA`` or else ``~/skrecsec_data``.
+
+download_if_missing : bool, default=True
+    If False, raise an OSError if the data are not in the data home instead of downloading
+    them from their owner.
+
+n_retries : int, default=3
+    Number of retries when the download fails.
+
+delay : float, default=1.0
+    Number of seconds between retries.
+
+Returns
+-------
+dataset : :class:`~sklearn.utils.Bunch`
+    Dictionary-like object, with the following attributes.
+"""[1:-1]
+
+TEXTS["fetched"] = r"""
+    user_ids : ndarray of shape (n_users,)
+        The id of the user in each row.
+    item_ids : ndarray of shape (n_items,)
+        The id of the item in each column.
+    DESCR : str
+        Description, terms of use and citation.
+
+Raises
+------
+OSError
+    If the file is missing and cannot be had; the message says where it is expected.
+
+ValueError
+    If a parameter is invalid or a line of the file malformed.
+"""[1:-1]
+
+TEXTS["harper_konstan"] = r"""
+.. [1] F. M. Harper and J. A. Konstan, "The MovieLens Datasets: History and Context", ACM
+   Transactions on Interactive Intelligent Systems 5(4), 2015.
+"""[1:-1]

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import os
+import re
 import threading
 import time
 import urllib.request
@@ -362,6 +363,36 @@ def test_repeated_movielens_ratings_are_refused(tmp_path, name, line):
         DATASETS[name].fetch(data_home=tmp_path)
 
 
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_carriage_return_within_a_line_is_refused(tmp_path, name):
+    path = DATASETS[name].write(tmp_path, DATASETS[name].content.replace("\n", "\n\r", 1))
+    with pytest.raises(ValueError, match="carriage return") as raised:
+        DATASETS[name].fetch(data_home=tmp_path)
+    assert str(raised.value).startswith(f"{path}, line 2: ")
+
+
+@pytest.mark.filterwarnings("error")
+def test_damaged_files_are_refused_in_one_line_or_read(dataset, tmp_path):
+    rng = np.random.default_rng(0)
+    whole = dataset.content.encode()
+    pieces = [b"\r", b"\x00", b"\x1f", b"\xa0", b"\xef\xbb\xbf", b"nan", b"1e400", b"9" * 20, b"\t"]
+    for trial in range(300):
+        at, length = rng.integers(len(whole)), rng.integers(4)
+        piece = pieces[trial % len(pieces)] if trial % 2 else rng.bytes(rng.integers(1, 6))
+        content = whole[:at] + piece + whole[at + length :] if trial % 10 else rng.bytes(20)
+        path = dataset.write(tmp_path, content.decode("latin-1"))
+        expected = f"{re.escape(str(path))}(, line [0-9]+: | is empty: | has no )|$"
+        assert re.match(expected, _what_is_wrong(dataset, tmp_path))
+
+
+def _what_is_wrong(dataset, folder):
+    try:
+        ratings = dataset.fetch(data_home=folder).ratings
+    except ValueError as error:
+        return str(error)
+    return "" if np.isfinite(ratings.data).all() and ratings.data.min() > 0 else "bad ratings"
+
+
 # The data home
 
 
@@ -377,6 +408,19 @@ def test_data_home_argument_then_variable_then_home(monkeypatch, tmp_path):
     monkeypatch.delenv("SKRECSEC_DATA")
     assert get_data_home() == tmp_path / "skrecsec_data"
     assert files_below(tmp_path) == []
+
+
+@pytest.mark.parametrize("data_home", ["", b"x", "~nobody-of-that-name/data"])
+def test_a_data_home_that_is_none_is_refused(data_home):
+    with pytest.raises(ValueError, match="data_home must be a path"):
+        get_data_home(data_home)
+
+
+def test_fetchers_expand_the_home(dataset, monkeypatch, tmp_path, no_network):
+    dataset.write(tmp_path / "data")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert dataset.fetch(data_home="~/data").ratings.nnz == dataset.content.count("\n")
 
 
 def test_fetchers_read_the_variable(dataset, monkeypatch, tmp_path, no_network):
