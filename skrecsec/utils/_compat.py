@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions, validate_params
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    RealNotInt,
+    StrOptions,
+    validate_params,
+)
 from sklearn.utils.validation import validate_data
 
 try:  # scikit-learn >= 1.9
@@ -24,6 +30,7 @@ except ImportError:  # pragma: no cover - depends on the installed scikit-learn
 
 __all__ = [
     "CallbackSupportMixin",
+    "HasMethods",
     "Interval",
     "RealNotInt",
     "StrOptions",

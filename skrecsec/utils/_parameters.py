@@ -198,3 +198,14 @@ margin : float, default={default(margin)}
 k : int, default={default(k)}
     Length of the lists that targets are pushed into.
 """[1:-1]
+
+TEXTS["interactions"] = r"""
+interactions : "all" or float, default={default(interactions)}
+    What a rating has to be to count as an interaction: ``"all"`` ratings do, or those of at
+    least this height.
+"""[1:-1]
+
+TEXTS["item_popularity"] = r"""
+item_popularity_ : ndarray of shape (n_items,)
+    Shares of the training profiles that have the items.
+"""[1:-1]

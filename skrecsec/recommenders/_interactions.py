@@ -1,0 +1,46 @@
+"""What models of implicit feedback share: what counts as an interaction."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+import scipy.sparse as sp
+
+from skrecsec.base import BaseRecommender
+from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils.validation import check_ratings
+
+
+class BaseInteractionRecommender(BaseRecommender):
+    """Base class of recommenders that ask whether something was rated, not how.
+
+    `_check_ratings`, for `fit`, returns ones at the interactions, and `_score_profiles` gets
+    profiles of the same kind. A profile without an interaction is served by what is popular.
+    """
+
+    _parameter_constraints: dict = {
+        "interactions": [StrOptions({"all"}), Interval(Real, 0, None, closed="neither")],
+    }
+
+    def _interactions(self, X) -> sp.csr_array:
+        """Return ones at the interactions in checked ratings."""
+        if isinstance(self.interactions, str):
+            return sp.csr_array((np.ones(X.nnz), X.indices, X.indptr), shape=X.shape)
+        kept = X.data >= self.interactions
+        indptr = np.concatenate([[0], np.cumsum(kept)])[X.indptr]
+        indices = X.indices[kept]
+        return sp.csr_array((np.ones(indices.size), indices, indptr), shape=X.shape)
+
+    def _check_ratings(self, X):
+        X = self._interactions(check_ratings(X, estimator=self))
+        if X.nnz == 0:
+            raise ValueError(
+                f"interactions={self.interactions}: no rating is that high, so that there is "
+                f"nothing to learn from."
+            )
+        self.item_popularity_ = np.bincount(X.indices, minlength=X.shape[1]) / X.shape[0]
+        return X
+
+    def _score(self, X):
+        return super()._score(self._interactions(X))

@@ -1,0 +1,79 @@
+"""The ranking by popularity: what every recommender has to beat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skrecsec.recommenders._interactions import BaseInteractionRecommender
+from skrecsec.utils._compat import _fit_context
+from skrecsec.utils._registry import register
+from skrecsec.utils._signatures import complete
+
+
+@register("recommender", "popularity", title="Popularity", defends=False)
+@complete
+class PopularityRecommender(BaseInteractionRecommender):
+    """Recommends to everybody what most users have rated.
+
+    It knows nobody's taste, and is the yardstick for those that do.
+
+    Parameters
+    ----------
+    %(interactions)s
+
+    Attributes
+    ----------
+    %(item_popularity)s
+
+    %(features)s
+
+    See Also
+    --------
+    ItemKNNRecommender : Recommends what resembles the items that one has rated.
+    EASERecommender : A linear model of the same kind, and one of the best.
+
+    Notes
+    -----
+    Fitting takes O(n_ratings). It reads which items were rated, not how.
+
+    An attack has to give a target about as many raters as the most popular items have that a user
+    has not rated: impossible where these are hundreds, easy where ratings are few.
+
+    Examples
+    --------
+    >>> from skrecsec.recommenders import PopularityRecommender
+    >>> X = [[5, 0, 1], [3, 0, 0], [0, 2, 4]]
+    >>> PopularityRecommender().fit(X).recommend([[0, 0, 4]], k=2)
+    array([[0, 1]])
+    """
+
+    def __init__(self, *, interactions="all"):
+        self.interactions = interactions
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Count the ratings of each item.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
+            Ratings.
+
+        y : Ignored
+            Not used, present for API consistency by convention.
+
+        Returns
+        -------
+        self : object
+            The fitted recommender.
+
+        Raises
+        ------
+        ValueError
+            If `X` or a parameter is invalid.
+        """
+        self._check_ratings(X)
+        return self
+
+    def _score_profiles(self, X):
+        return np.tile(self.item_popularity_, (X.shape[0], 1))

@@ -1,0 +1,1 @@
+"""Recommenders of other libraries under one contract; none is imported before it is needed."""
