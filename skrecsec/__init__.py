@@ -16,7 +16,16 @@ from skrecsec.attacks import (
     SegmentAttackTransformer,
     TNAAttackTransformer,
 )
-from skrecsec.recommenders import ATRecommender, MFRecommender, TCDRecommender
+from skrecsec.recommenders import (
+    ATRecommender,
+    DecompositionRecommender,
+    EASERecommender,
+    ImplicitRecommender,
+    ItemKNNRecommender,
+    MFRecommender,
+    PopularityRecommender,
+    TCDRecommender,
+)
 
 try:
     __version__ = version("skrecsec")
@@ -30,10 +39,15 @@ __all__ = [
     "BandwagonAttackTransformer",
     "CoAttackTransformer",
     "DLAttackTransformer",
+    "DecompositionRecommender",
+    "EASERecommender",
     "GCoAttackTransformer",
+    "ImplicitRecommender",
+    "ItemKNNRecommender",
     "LoveHateAttackTransformer",
     "MFRecommender",
     "PGAAttackTransformer",
+    "PopularityRecommender",
     "RandomAttackTransformer",
     "ReverseBandwagonAttackTransformer",
     "SegmentAttackTransformer",

@@ -91,7 +91,7 @@ class ImplicitRecommender(BaseInteractionRecommender):
 
     _parameter_constraints: dict = {
         **BaseInteractionRecommender._parameter_constraints,
-        "model": [object],  # _copy_of says what is wrong
+        "model": "no_validation",  # `_copy_of` says what is wrong
         "fold_in_reg": [Interval(Real, 0, None, closed="neither")],
         "n_jobs": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
@@ -211,7 +211,10 @@ def _copy_of(model):
             f"model must be a model of implicit, or one of {', '.join(map(repr, named))}, got "
             f"{model!r}."
         )
-    return copy.deepcopy(model)
+    model = copy.deepcopy(model)
+    if hasattr(model, "user_factors"):  # from which `implicit` would go on
+        model.user_factors = model.item_factors = None
+    return model
 
 
 def _as_matrix(X):
@@ -233,6 +236,10 @@ def _sum_similarities(model, X):
 
 
 def _solve_least_squares(model, X):
+    for name in ("item_factors", "_YtY"):
+        array = getattr(model, name, None)
+        if array is not None and not array.flags.writeable:  # mapped into memory
+            setattr(model, name, array.copy())
     users = model.recalculate_user(np.arange(X.shape[0]), _as_matrix(X))
     return users.astype(np.float64) @ model.item_factors.T.astype(np.float64)
 

@@ -1,0 +1,256 @@
+"""Recommenders of implicit feedback: popularity, item neighbors, EASE, and other libraries'."""
+
+import sys
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import NMF, PCA, TruncatedSVD
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
+
+from skrecsec import AverageAttackTransformer
+from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer, hit_ratio_score
+from skrecsec.model_selection import WeakGeneralization, leave_one_out_split
+from skrecsec.recommenders import (
+    DecompositionRecommender,
+    EASERecommender,
+    ImplicitRecommender,
+    ItemKNNRecommender,
+    PopularityRecommender,
+    _ease,
+)
+
+MODELS = [
+    PopularityRecommender(),
+    ItemKNNRecommender(),
+    EASERecommender(),
+    DecompositionRecommender(random_state=0),
+    ImplicitRecommender(random_state=0),
+]
+
+
+def ones(ratings, threshold=0):
+    return (ratings.toarray() > threshold).astype(float)
+
+
+# --- what counts as an interaction ---
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_values_do_not_matter_unless_there_is_a_threshold(model, ratings):
+    other = ratings.copy()
+    other.data = np.where(other.data >= 4, 5.0, 1.0)
+    assert_array_equal(model.fit(ratings).predict(ratings), model.fit(other).predict(other))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_threshold_leaves_lower_ratings_out(model, ratings):
+    kept = sp.csr_array(np.where(ratings.toarray() >= 4, ratings.toarray(), 0))
+    expected = model.fit(kept).predict(kept)
+    model = type(model)(**model.get_params() | {"interactions": 4})
+    assert_array_equal(model.fit(ratings).predict(ratings), expected)
+    with pytest.raises(ValueError, match=r"interactions=6: no rating is that high"):
+        model.set_params(interactions=6).fit(ratings)
+    model.set_params(interactions=4).fit(ratings)
+    # What is rated low is rated, and not recommended; who rates nothing high gets the popular.
+    low = sp.csr_array(([1.0, 2.0], ([0, 0], [3, 7])), shape=(1, ratings.shape[1]))
+    popularity = ones(ratings, 3.5).mean(axis=0)
+    assert_allclose(model.predict(low)[0], popularity)
+    best = np.argsort(-popularity, kind="stable")
+    assert_array_equal(model.recommend(low, k=5)[0], best[~np.isin(best, [3, 7])][:5])
+
+
+# --- single models against oracles ---
+
+
+def test_popularity_counts(ratings):
+    assert_allclose(
+        PopularityRecommender().fit(ratings).predict(ratings),
+        np.tile(ones(ratings).mean(axis=0), (ratings.shape[0], 1)),
+    )
+
+
+def test_ease_by_its_formula(ratings):
+    B = ones(ratings)
+    P = np.linalg.inv(B.T @ B + 20 * np.eye(B.shape[1]))
+    W = -P / np.diag(P)
+    np.fill_diagonal(W, 0)
+    model = EASERecommender(20.0).fit(ratings)
+    assert_allclose(model.item_weights_, W, atol=1e-6)
+    assert_allclose(model.predict(ratings), B @ W, atol=1e-5)
+
+
+def test_ease_weights_are_optimal(ratings):
+    """The gradient of the penalised squared error vanishes off the diagonal."""
+    B, W = ones(ratings), EASERecommender(20.0).fit(ratings).item_weights_.astype(float)
+    gradient = B.T @ (B @ W - B) + 20 * W
+    off = ~np.eye(W.shape[0], dtype=bool)
+    assert np.abs(gradient[off]).max() < 1e-4
+    assert np.abs(gradient[~off]).min() > 0.1
+
+
+def test_ease_refuses_what_does_not_fit_before_it_starts(ratings, monkeypatch):
+    monkeypatch.setattr(_ease, "available_memory", lambda: 12 * 90**2 - 1)
+    model = EASERecommender()
+    with pytest.raises(ValueError, match=r"needs 0\.0 GiB for 90 items.*drop items.*ItemKNN"):
+        model.fit(ratings)
+    assert not hasattr(model, "n_features_in_")
+    monkeypatch.setattr(_ease, "available_memory", lambda: 12 * 90**2)
+    model.fit(ratings)
+
+
+def test_ease_says_when_the_penalty_is_too_small():
+    X = sp.csr_array(np.ones((3, 4)))
+    with pytest.raises(ValueError, match="increase reg"):
+        EASERecommender(1e-300).fit(X)
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 7.0])
+def test_item_neighbors_by_brute_force(shrinkage, ratings):
+    B = ones(ratings)
+    common, counts = B.T @ B, B.sum(axis=0)
+    n_items = B.shape[1]
+    expected = np.zeros((n_items, n_items))
+    for i in range(n_items):
+        similarity = np.zeros(n_items)
+        for j in range(n_items):
+            if i != j and common[i, j] > 0:
+                similarity[j] = common[i, j] / (np.sqrt(counts[i] * counts[j]) + shrinkage)
+        nearest = [j for j in np.argsort(-similarity, kind="stable") if similarity[j] > 0][:6]
+        expected[i, nearest] = similarity[nearest]
+    model = ItemKNNRecommender(6, shrinkage=shrinkage).fit(ratings)
+    assert_allclose(model.similarities_.toarray(), expected)
+    assert_allclose(model.predict(ratings), B @ expected.T)
+
+
+def test_item_neighbors_do_not_depend_on_blocks(ratings):
+    import sklearn
+
+    whole = ItemKNNRecommender(6).fit(ratings).similarities_.toarray()
+    with sklearn.config_context(working_memory=0.01):
+        assert_array_equal(ItemKNNRecommender(6).fit(ratings).similarities_.toarray(), whole)
+
+
+@pytest.mark.parametrize("decomposition", [TruncatedSVD(5, random_state=0), NMF(5, random_state=0)])
+@pytest.mark.parametrize("values", ["interactions", "ratings"])
+def test_decompositions_fold_in_by_themselves(decomposition, values, ratings):
+    data = ones(ratings) if values == "interactions" else ratings.toarray()
+    model = DecompositionRecommender(decomposition, values=values).fit(ratings)
+    fitted = decomposition.fit(sp.csr_array(data))
+    expected = fitted.transform(sp.csr_array(data)) @ fitted.components_
+    assert_allclose(model.predict(ratings), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_decompositions_take_the_seed(ratings):
+    models = [DecompositionRecommender(NMF(5), random_state=s).fit(ratings) for s in (0, 0, 1)]
+    first, again, other = (model.predict(ratings) for model in models)
+    assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+
+
+def test_what_is_no_decomposition_is_refused(ratings):
+    from sklearn.preprocessing import MaxAbsScaler
+
+    with pytest.raises(ValueError, match="must have components_"):
+        DecompositionRecommender(MaxAbsScaler()).fit(ratings)
+    with pytest.raises(ValueError, match="'decomposition' parameter"):
+        DecompositionRecommender("svd").fit(ratings)
+    assert PCA  # it centres, and so densifies; scikit-learn's own business
+
+
+# --- implicit ---
+
+
+def test_als_is_that_of_implicit(ratings):
+    from implicit.als import AlternatingLeastSquares
+
+    model = AlternatingLeastSquares(factors=8, regularization=1.0, random_state=3, num_threads=1)
+    wrapped = ImplicitRecommender(model).fit(ratings)
+    assert model.user_factors is None, "the given model is left alone"
+    model.fit(sp.csr_matrix(ones(ratings), dtype=np.float32), show_progress=False)
+    assert_array_equal(
+        wrapped.fit_predict(ratings),
+        model.user_factors.astype(float) @ model.item_factors.astype(float).T,
+    )
+    # One more solution for the users, given the items, is what folding in is.
+    assert_allclose(wrapped.predict(ratings), wrapped.fit_predict(ratings), atol=0.2)
+
+
+@pytest.mark.parametrize("name", ["als", "bpr", "lmf"])
+def test_seeds_go_through(name, ratings):
+    predictions = [
+        ImplicitRecommender(name, random_state=seed).fit(ratings).predict(ratings)
+        for seed in (0, 0, 1)
+    ]
+    assert_array_equal(predictions[0], predictions[1])
+    assert not np.allclose(predictions[0], predictions[2])
+
+
+def test_neighbors_of_implicit(ratings):
+    from implicit.nearest_neighbours import CosineRecommender
+
+    model = ImplicitRecommender(CosineRecommender(10)).fit(ratings)
+    assert_allclose(model.predict(ratings), ones(ratings) @ model.model_.similarity.toarray())
+    assert_array_equal(model.fit_predict(ratings), model.predict(ratings))
+
+
+@pytest.mark.parametrize("model", ["svd", 3, None, ImplicitRecommender, type])
+def test_what_is_no_model_is_refused(model, ratings):
+    with pytest.raises(ValueError, match="model must be a model of implicit, or one of 'als'"):
+        ImplicitRecommender(model).fit(ratings)
+
+
+def test_without_implicit_the_extra_is_named(ratings, monkeypatch):
+    monkeypatch.setitem(sys.modules, "implicit.als", None)
+    with pytest.raises(ImportError, match=r"skrecsec\[implicit\]"):
+        ImplicitRecommender().fit(ratings)
+
+
+# --- together with everything else ---
+
+
+def test_victims_in_a_search_and_in_parallel(ratings):
+    X, y = leave_one_out_split(ratings, random_state=0)
+    pipeline = make_pipeline(AverageAttackTransformer(random_state=0), MODELS[0])
+    scoring = {"HR": HitRatioScorer(10), "target": TargetHitRatioScorer(k=10)}
+    cv = WeakGeneralization(1)
+    serial, parallel = (
+        cross_validate(pipeline, X, y, cv=cv, scoring=scoring, n_jobs=n_jobs) for n_jobs in (1, 2)
+    )
+    assert_array_equal(serial["test_HR"], parallel["test_HR"])
+    grid = {"popularityrecommender": MODELS}
+    search = GridSearchCV(pipeline, grid, cv=cv, scoring=scoring, refit="HR").fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_target"]).all()
+    assert search.best_index_ != 0, "any of them ranks better than popularity"
+
+
+@pytest.mark.parametrize(
+    ("model", "bars"),
+    [
+        (PopularityRecommender(), (0.32, 0.86)),
+        (ItemKNNRecommender(), (0.55, 0.87)),
+        (EASERecommender(), (0.61, 0.88)),
+        (ImplicitRecommender("als", random_state=0), (0.60, 0.86)),
+        (ImplicitRecommender("bpr", random_state=0), (0.53, 0.82)),
+        (DecompositionRecommender(random_state=0), (0.58, 0.78)),
+    ],
+    ids=lambda value: "",
+)
+def test_quality_on_the_published_splits(model, bars, data_home):
+    for dataset, bar in zip(("ml-100k", "filmtrust"), bars, strict=True):
+        folder = data_home / "paper_splits"
+        train, test = (
+            np.loadtxt(folder / f"{dataset}.{part}.rating") for part in ("train", "test")
+        )
+        both = np.vstack([train, test])
+        shape = tuple(both[:, :2].max(axis=0).astype(int) + 1)
+        X = sp.csr_array((train[:, 2], train[:, :2].astype(int).T), shape=shape)
+        y = np.full(shape[0], -1)
+        y[test[:, 0].astype(int)] = test[:, 1]
+        hit_ratio = HitRatioScorer(50)(model.fit(X), X, y)
+        assert hit_ratio >= bar
+        if hasattr(model, "fit_predict") and model.model == "als":
+            in_sample = hit_ratio_score(y, model.fit_predict(X), k=50, seen=X)
+            assert hit_ratio == pytest.approx(in_sample, abs=0.02)
