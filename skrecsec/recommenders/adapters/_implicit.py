@@ -219,7 +219,9 @@ def _copy_of(model):
 
 def _as_matrix(X):
     """Return interactions in the one type that `implicit` takes."""
-    return sp.csr_matrix((X.data.astype(np.float32), X.indices, X.indptr), shape=X.shape)
+    # It refuses arrays that are read-only.
+    indices, indptr = (np.require(a, np.int32, "W") for a in (X.indices, X.indptr))
+    return sp.csr_matrix((X.data.astype(np.float32), indices, indptr), shape=X.shape)
 
 
 def _make_fold_in(model, X, reg):
