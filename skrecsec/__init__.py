@@ -18,6 +18,7 @@ from skrecsec.attacks import (
 )
 from skrecsec.recommenders import (
     ATRecommender,
+    BPRRecommender,
     DecompositionRecommender,
     EASERecommender,
     ImplicitRecommender,
@@ -36,6 +37,7 @@ __all__ = [
     "ATRecommender",
     "AUSHAttackTransformer",
     "AverageAttackTransformer",
+    "BPRRecommender",
     "BandwagonAttackTransformer",
     "CoAttackTransformer",
     "DLAttackTransformer",

@@ -1,6 +1,7 @@
 """Recommenders: the victims of attacks and their defended relatives."""
 
 from skrecsec.recommenders._at import ATRecommender
+from skrecsec.recommenders._bpr import BPRRecommender
 from skrecsec.recommenders._ease import EASERecommender
 from skrecsec.recommenders._item_knn import ItemKNNRecommender
 from skrecsec.recommenders._mf import MFRecommender
@@ -11,6 +12,7 @@ from skrecsec.recommenders.adapters._implicit import ImplicitRecommender
 
 __all__ = [
     "ATRecommender",
+    "BPRRecommender",
     "DecompositionRecommender",
     "EASERecommender",
     "ImplicitRecommender",

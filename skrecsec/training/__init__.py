@@ -7,6 +7,7 @@ from skrecsec.training._data import RatingData, initial_factors
 from skrecsec.training._linalg import fold_in, user_products
 from skrecsec.training._loop import Epoch, train
 from skrecsec.training._plans import plan_pairs, plan_tiles
+from skrecsec.training._ranking import RankingSolver, plan_comparisons
 from skrecsec.training._ridge import RidgeFactorization, csr_arrays, largest_singular_value
 from skrecsec.training._sgd import SGDSolver
 from skrecsec.training._solvers import (
@@ -23,6 +24,7 @@ __all__ = [
     "AttackTerm",
     "Epoch",
     "Perturbation",
+    "RankingSolver",
     "RatingData",
     "RidgeFactorization",
     "SGDSolver",
@@ -35,6 +37,7 @@ __all__ = [
     "initial_factors",
     "largest_singular_value",
     "make_solver",
+    "plan_comparisons",
     "plan_pairs",
     "plan_tiles",
     "train",

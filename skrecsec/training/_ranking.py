@@ -1,0 +1,116 @@
+"""Training to rank: samplers of pairs of items, and the compiled epoch of their loss."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skrecsec.training._data import RatingData
+from skrecsec.training._plans import plan_pairs
+from skrecsec.utils._compiling import fast_jit
+
+# So often an item is drawn anew that the user has rated, before the sample is left out.
+_MAX_DRAWS = 32
+
+
+class RankingPlan(NamedTuple):
+    """What an epoch visits: users, an item that each has rated, and another that they have not."""
+
+    users: np.ndarray
+    items: np.ndarray
+    others: np.ndarray  # -1 where none was found
+
+
+def plan_comparisons(data: RatingData, rng: np.random.Generator, pool: np.ndarray) -> RankingPlan:
+    """Draw a pass over the ratings in random order, each with an item that its user has not rated.
+
+    Others are drawn from `pool`, in which an item may stand more than once.
+    """
+    users, items, _ = plan_pairs(data, rng)
+    words = rng.integers(1, 2**64, size=users.size, dtype=np.uint64)
+    others = draw_unrated(words, users, data.indptr, data.train.items, pool)
+    return RankingPlan(users, items, others)
+
+
+@fast_jit
+def draw_unrated(words, users, indptr, items, pool):
+    """Draw for each user an item from the pool that is not among their sorted items, else -1."""
+    drawn = np.empty(users.size, np.int32)
+    for t in range(users.size):
+        start, stop = indptr[users[t]], indptr[users[t] + 1]
+        state = words[t]
+        drawn[t] = -1
+        for _ in range(_MAX_DRAWS):
+            # Marsaglia's xorshift, whose state is never 0.
+            state ^= state << np.uint64(13)
+            state ^= state >> np.uint64(7)
+            state ^= state << np.uint64(17)
+            item = pool[((state >> np.uint64(32)) * np.uint64(pool.size)) >> np.uint64(32)]
+            low, high = start, stop
+            while low < high:
+                middle = (low + high) // 2
+                if items[middle] < item:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low == stop or items[low] != item:
+                drawn[t] = item
+                break
+    return drawn
+
+
+@fast_jit
+def sgd_comparisons(user_factors, item_factors, biases, users, items, others, learning_rate, reg):
+    """Visit comparisons in order; after each one update the factors of its user and items.
+
+    The loss is -log of the logistic function of p . (q_i - q_j) + b_i - b_j, plus `reg` / 2 times
+    the squares of what is updated. Factors are one model's, float32.
+    """
+    one = np.float32(1)
+    n_factors = user_factors.shape[1]
+    decay = one - learning_rate * reg
+    for t in range(users.size):
+        if others[t] < 0:
+            continue
+        u, i, j = np.int64(users[t]), np.int64(items[t]), np.int64(others[t])
+        difference = biases[i] - biases[j]
+        for k in range(n_factors):
+            difference += user_factors[u, k] * (item_factors[i, k] - item_factors[j, k])
+        step = learning_rate / (one + np.exp(difference))
+        for k in range(n_factors):
+            p, q_i, q_j = user_factors[u, k], item_factors[i, k], item_factors[j, k]
+            user_factors[u, k] = decay * p + step * (q_i - q_j)
+            item_factors[i, k] = decay * q_i + step * p
+            item_factors[j, k] = decay * q_j - step * p
+        biases[i] = decay * biases[i] + step
+        biases[j] = decay * biases[j] - step
+
+
+class RankingSolver:
+    """Stochastic gradient descent on comparisons, by a compiled kernel on one core."""
+
+    def __init__(self, user_factors, item_factors, biases, *, learning_rate, reg):
+        self.user_factors = user_factors
+        self.item_factors = item_factors
+        self.biases = biases
+        self._options = np.float32(learning_rate), np.float32(reg)
+
+    @classmethod
+    def draw(cls, data: RatingData, n_factors: int, rng: np.random.Generator, **options):
+        """Start from small random factors, and biases of 0."""
+
+        def factors(n_rows):
+            return (rng.uniform(-0.5, 0.5, (n_rows, n_factors)) / n_factors).astype(np.float32)
+
+        user_factors, item_factors = factors(data.n_users), factors(data.n_items)
+        return cls(user_factors, item_factors, np.zeros(data.n_items, np.float32), **options)
+
+    def run(self, plan: RankingPlan) -> None:
+        """Visit the comparisons of a plan. O(n_ratings n_factors)."""
+        sgd_comparisons(self.user_factors, self.item_factors, self.biases, *plan, *self._options)
+
+    def is_finite(self) -> bool:
+        """Return whether training has not diverged."""
+        arrays = (self.user_factors, self.item_factors, self.biases)
+        return all(bool(np.isfinite(array).all()) for array in arrays)
