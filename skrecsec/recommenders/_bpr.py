@@ -84,7 +84,8 @@ class BPRRecommender(BaseInteractionRecommender):
 
     Notes
     -----
-    With i rated by u and j not, a comparison adds :math:`-\log \sigma(s_{ui} - s_{uj})` to the loss.
+    With i rated by u and j not, a comparison adds :math:`-\log \sigma(s_{ui} - s_{uj})` to the
+    loss.
 
     `predict` folds profiles in: the factors of a profile are the sum of the centred factors of its
     items, divided by the root of their number, times `fold_in_matrix_`. By ridge regression, that
