@@ -12,16 +12,22 @@ import numpy as np
 import pytest
 
 from skrecsec import __main__ as cli
+from skrecsec.cli import _page
 from skrecsec.datasets import make_ratings
+from skrecsec.utils import _registry
 
 
 @pytest.fixture(autouse=True)
 def small_data(monkeypatch):
-    monkeypatch.setitem(
-        cli.DATASETS,
-        "generated",
-        lambda seed: make_ratings(150, 120, density=0.2, random_state=seed),
-    )
+    def small(random_state):
+        return make_ratings(150, 120, density=0.2, random_state=random_state)
+
+    replace_dataset(monkeypatch, "generated", small)
+
+
+def replace_dataset(monkeypatch, name, make):
+    entry = _registry.find("dataset", name)
+    monkeypatch.setitem(_registry._entries["dataset"], name, entry._replace(make=make))
 
 
 def run(capsys, *arguments):
@@ -108,10 +114,10 @@ def test_bad_arguments_exit_2_with_one_line(capsys, arguments, message):
 
 
 def test_missing_data_exit_1_with_the_reason(capsys, monkeypatch):
-    def fetch(seed):
+    def fetch():
         raise OSError("ratings.txt could not be had")
 
-    monkeypatch.setitem(cli.DATASETS, "filmtrust", fetch)
+    replace_dataset(monkeypatch, "filmtrust", fetch)
     assert cli.main(["--dataset", "filmtrust"]) == 1
     assert "ratings.txt could not be had" in capsys.readouterr().err
 
@@ -150,7 +156,7 @@ def test_the_report_needs_nothing_else(capsys, tmp_path):
 
 def test_the_report_shows_what_the_table_has(capsys, tmp_path, monkeypatch):
     pages = []
-    monkeypatch.setattr(cli, "report_page", lambda **parts: pages.append(parts) or "")
+    monkeypatch.setattr(_page, "report_page", lambda **parts: pages.append(parts) or "")
     options = ["--format", "json", "--report", str(tmp_path / "report.html")]
     clean, attacked, defended = json.loads(run(capsys, *options).out)["results"]
     import matplotlib.figure

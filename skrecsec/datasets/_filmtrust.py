@@ -12,6 +12,7 @@ from skrecsec.datasets._base import (
     fetch_lines,
     sort_by_user_and_item,
 )
+from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import describe
 
 _MIN_RATINGS_PER_USER = 15
@@ -46,6 +47,7 @@ Intelligence (IJCAI), 2619-2625, 2013.
 """
 
 
+@register("dataset", "filmtrust", title="FilmTrust")
 @describe
 def fetch_filmtrust(
     *,

@@ -7,6 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
+from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import describe
 
 # What MovieLens looks like, and what the generator imitates.
@@ -31,6 +32,7 @@ _WHOLE_CATALOGUE = 0.5
 _BLOCK_BYTES = 2**25
 
 
+@register("dataset", "generated", title="Generated", seeded=True)
 @describe
 def make_ratings(
     n_users: int = 1000,

@@ -12,6 +12,7 @@ from skrecsec.datasets._base import (
     fetch_lines,
     sort_by_user_and_item,
 )
+from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import describe
 
 _COLUMNS = ("user", "item", "rating", "timestamp")
@@ -68,6 +69,7 @@ first mentions them.
 {_TERMS}"""
 
 
+@register("dataset", "movielens-100k", title="MovieLens-100K")
 @describe
 def fetch_movielens_100k(
     *,
@@ -121,6 +123,7 @@ def fetch_movielens_100k(
     return _make_bunch(path, lines, lines["item"] - 1, item_ids, _ML_100K_DESCR)
 
 
+@register("dataset", "movielens-1m", title="MovieLens-1M")
 @describe
 def fetch_movielens_1m(
     *,

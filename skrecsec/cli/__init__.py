@@ -1,0 +1,47 @@
+"""The command line: attack a recommender, defend it, and say what happened.
+
+``skrecsec``, or ``python -m skrecsec``, splits ratings, trains a recommender on clean and on
+poisoned data and a defense on the same poisoned data, and prints a table; ``skrecsec --help`` says
+the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from skrecsec.utils._shell import run_shell
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None, *, prog: str = "skrecsec") -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, default=None
+        Arguments; None for those that the program was started with.
+
+    prog : str, default="skrecsec"
+        How the program is called in messages.
+
+    Returns
+    -------
+    status : int
+        0; 1 with one line on stderr if data, files or settings are at fault; 130 after Ctrl-C, with
+        the result of the repeats that were finished. For wrong arguments SystemExit is raised, with
+        status 2.
+
+    See Also
+    --------
+    skrecsec.experiments.robustness_study : Several attacks and defenses at once, from Python.
+
+    Examples
+    --------
+    >>> from skrecsec.cli import main
+    >>> main(["--attack", "random", "--format", "csv"])  # doctest: +SKIP
+    """
+    from skrecsec.cli._job import attack_and_defend
+
+    return run_shell(partial(attack_and_defend, prog=prog), argv, prog=prog)

@@ -1,0 +1,45 @@
+"""How a result is printed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+from skrecsec.cli._outcome import K, Outcome
+
+
+def as_table(outcome: Outcome) -> str:
+    """Return a table to be read."""
+    lines = [["", *outcome.heading()], *outcome.lines()]
+    widths = [max(len(line[c]) for line in lines) for c in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if c else cell.ljust(width)
+            for c, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+def as_json(outcome: Outcome) -> str:
+    """Return settings and figures; `finished_repeats` is there if not all of them are."""
+    arguments = outcome.arguments
+    settings = {k: v for k, v in vars(arguments).items() if k not in ("format", "n_jobs", "report")}
+    result = {"settings": settings, "k": K, "results": outcome.records()}
+    if outcome.n_repeats < arguments.repeats:
+        result["finished_repeats"] = outcome.n_repeats
+    return json.dumps(result, indent=2)
+
+
+def as_csv(outcome: Outcome) -> str:
+    """Return a line of figures for each model."""
+    records = outcome.records()
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue().rstrip("\n")
+
+
+FORMATS = {"table": as_table, "json": as_json, "csv": as_csv}

@@ -1,0 +1,163 @@
+"""The arguments of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import stat
+from pathlib import Path
+
+from skrecsec import __version__
+from skrecsec.cli import _choices
+from skrecsec.cli._formats import FORMATS
+from skrecsec.utils._arguments import (
+    OneLineErrorParser,
+    fraction,
+    jobs,
+    number,
+    path,
+    positive,
+    seed,
+)
+from skrecsec.utils._files import check_writable
+from skrecsec.utils._shell import describe_error
+
+
+def make_parser(prog: str) -> OneLineErrorParser:
+    """Return the parser."""
+    parser = OneLineErrorParser(
+        prog=prog,
+        usage="%(prog)s [options]",
+        description="Attack a recommender with fake profiles, defend it, and say what happened: "
+        "matrix factorization is trained on clean and on poisoned ratings, and the defense on the "
+        "poisoned ones.",
+    )
+    parser.add_argument("--version", action="version", version=f"skrecsec {__version__}")
+    _add_ratings(parser.add_argument_group("ratings"))
+    _add_attack(parser.add_argument_group("attack and defense"))
+    _add_repeats(parser.add_argument_group("repeats"))
+    _add_output(parser.add_argument_group("output"))
+    return parser
+
+
+def _add_ratings(group):
+    _add_choice(group, "--dataset", _choices.datasets(), "generated", "ratings to use")
+
+
+def _add_attack(group):
+    add = group.add_argument
+    _add_choice(group, "--attack", _choices.attacks(), "average", "how profiles are faked")
+    _add_choice(group, "--defense", _choices.defenses(), "tcd", "recommender that defends itself")
+    add(
+        "--targets",
+        metavar="ITEMS",
+        type=_targets,
+        default="unpopular",
+        help="items to attack: 'unpopular' or 'random' for 5 such items in each repeat, or indices "
+        "separated by commas",
+    )
+    add(
+        "--goal",
+        choices=["push", "nuke"],
+        default="push",
+        help="promote the targets or demote them",
+    )
+    add(
+        "--attack-size",
+        metavar="SIZE",
+        type=_attack_size,
+        default=0.03,
+        help="fake profiles: a fraction of the users in (0, 1], such as 1.0 for as many, or their "
+        "number, such as 1",
+    )
+    add(
+        "--knowledge",
+        metavar="SHARE",
+        type=fraction,
+        default=0.4,
+        help="fraction of the users whose profiles the attacker sees, in (0, 1]",
+    )
+
+
+def _add_repeats(group):
+    add = group.add_argument
+    add("--repeats", metavar="N", type=positive, default=1, help="number of splits and attacks")
+    add(
+        "--n-jobs",
+        metavar="N",
+        type=jobs,
+        default=1,
+        help="attacks and fits to run side by side, each of which then takes longer; -1: as many "
+        "as there are cores",
+    )
+    add(
+        "--seed",
+        metavar="N",
+        type=seed,
+        default=0,
+        help="seed of the generated ratings and of the split, the attack and the models of the "
+        "first repeat; the others have the numbers that follow",
+    )
+
+
+def _add_output(group):
+    _add_choice(group, "--format", FORMATS, "table", "how the result is printed")
+    group.add_argument(
+        "--report",
+        metavar="FILE",
+        type=path,
+        help="write an HTML page with the table and plots, too",
+    )
+
+
+def _add_choice(group, option, choices, default, what):
+    # No list in the usage, which is read more often than it is needed there.
+    group.add_argument(
+        option,
+        metavar="NAME",
+        choices=choices,
+        default=default,
+        help=f"{what}: {', '.join(choices)}",
+    )
+
+
+def check_report(report: Path, parser: OneLineErrorParser) -> None:
+    """Refuse before anything is computed what could not be written at the end."""
+    parser.require("matplotlib", "argument --report: needs", extra="plots")
+    try:
+        fault = _fault_of(report)
+        if fault is None:
+            check_writable(report.parent)
+    except (OSError, RuntimeError) as error:  # the latter for links that lead to themselves
+        fault = describe_error(error)
+    if fault is not None:
+        parser.error(f"argument --report: {fault}")
+
+
+def _fault_of(report):
+    """Say why a file cannot be replaced by a new one, or return None."""
+    if not report.parent.is_dir():
+        return f"the folder {str(report.parent)!r} does not exist"
+    if report.is_dir():
+        return f"{str(report)!r} is a folder"
+    if report.exists() and not stat.S_ISREG(report.stat().st_mode):
+        return f"{str(report)!r} is not a regular file"  # a device, say, which would be replaced
+    return None
+
+
+_SIZES = "a fraction in (0, 1] or a whole number of at least 1"
+_size_as_count = number(int, lambda value: value >= 1, _SIZES)
+_size_as_fraction = number(float, lambda value: 0 < value <= 1, _SIZES)
+
+
+def _attack_size(text):
+    return _size_as_count(text) if text.strip().isdigit() else _size_as_fraction(text)
+
+
+def _targets(text):
+    if text in ("unpopular", "random"):
+        return text
+    try:
+        return [int(item) for item in text.split(",")]
+    except ValueError:
+        message = f"expected 'unpopular', 'random' or item indices such as 3,17, got {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
