@@ -124,9 +124,10 @@ def check_report(report: Path, parser: OneLineErrorParser) -> None:
     """Refuse before anything is computed what could not be written at the end."""
     parser.require("matplotlib", "argument --report: needs", extra="plots")
     try:
-        fault = _fault_of(report)
+        file = report.resolve()
+        fault = _fault_of(file)
         if fault is None:
-            check_writable(report.parent)
+            check_writable(file.parent)
     except (OSError, RuntimeError) as error:  # the latter for links that lead to themselves
         fault = describe_error(error)
     if fault is not None:

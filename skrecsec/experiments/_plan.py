@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
+from skrecsec.experiments._checks import check_held_out
 from skrecsec.experiments._describe import describe, digest, digest_ratings
 from skrecsec.experiments._records import RECORD_FORMAT
 from skrecsec.experiments._units import Seeds, Setting, Task, Unit
@@ -76,6 +77,8 @@ class Plan:
         reference=None,
         repeats_per_worker=None,
     ):
+        if y is None:
+            check_held_out(None, X)
         self.X, self.y = X, y
         self.attacks, self.recommenders = attacks, recommenders
         self.reference = reference
