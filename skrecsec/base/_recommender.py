@@ -12,9 +12,11 @@ from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
 from skrecsec.utils._ranking import check_k, row_blocks, top_k
 from skrecsec.utils._scoring import held_out_ranks, hit_share, profiles_for
+from skrecsec.utils._signatures import complete
 from skrecsec.utils.validation import check_ratings
 
 
+@complete
 class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of recommenders: `fit`, `predict`, `recommend` and `score`.
 
@@ -27,18 +29,7 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
     def fit(self, X, y=None):
         """Learn from ratings.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            Ratings.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        self : object
-            The fitted recommender.
+        %(recommender.fit)s
         """
 
     @abstractmethod

@@ -42,23 +42,7 @@ class ATRecommender(BaseFactorRecommender):
         Number of epochs of ordinary training before perturbations set in. Must be lower than
         `max_iter`.
 
-    %(training)s
-
-    %(reg)s
-
-    %(minibatch)s
-
-    %(validation)s
-
-    %(training.random_state)s
-
-    Attributes
-    ----------
-    %(factors)s
-
-    %(training.result)s
-
-    %(features)s
+    %(factor_model)s
 
     See Also
     --------
@@ -81,11 +65,7 @@ class ATRecommender(BaseFactorRecommender):
     .. [2] Q. Wang, C. Wu, D. Lian, E. Chen, "Securing Recommender System via Cooperative
        Training", World Wide Web 26, 2023, section 6.1.3. :doi:`10.1007/s11280-023-01214-7`
 
-    Examples
-    --------
-    >>> from skrecsec.datasets import make_ratings
-    >>> from skrecsec.recommenders import ATRecommender
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(recommender.example)s
     >>> recommender = ATRecommender(n_factors=16, random_state=0).fit(X)
     >>> recommender.recommend(X[:2], k=3).shape
     (2, 3)

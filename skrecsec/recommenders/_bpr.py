@@ -101,11 +101,7 @@ class BPRRecommender(BaseInteractionRecommender):
     .. [1] S. Rendle, C. Freudenthaler, Z. Gantner, L. Schmidt-Thieme, "BPR: Bayesian Personalized
        Ranking from Implicit Feedback", UAI 2009. :doi:`10.48550/arXiv.1205.2618`
 
-    Examples
-    --------
-    >>> from skrecsec.datasets import make_ratings
-    >>> from skrecsec.recommenders import BPRRecommender
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(recommender.example)s
     >>> recommender = BPRRecommender(n_factors=16, random_state=0).fit(X)
     >>> recommender.recommend(X[:2], k=3).shape
     (2, 3)
@@ -150,23 +146,7 @@ class BPRRecommender(BaseInteractionRecommender):
     def fit(self, X, y=None):
         """Learn the factors.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            Ratings.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        self : object
-            The fitted recommender.
-
-        Raises
-        ------
-        ValueError
-            If `X` or a parameter is invalid, or training diverges.
+        %(recommender.fit)s
         """
         X = self._check_ratings(X)
         (rng,) = spawn_generators(self.random_state, 1)
@@ -195,18 +175,7 @@ class BPRRecommender(BaseInteractionRecommender):
     def fit_predict(self, X, y=None) -> np.ndarray:
         """Fit, and score the training profiles by the factors learned for them.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            Ratings.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_users, n_items)
-            Scores, the higher the better.
+        %(recommender.fit_predict)s
         """
         self.fit(X, y)
         return self.predict_training_rows(np.arange(self.user_factors_.shape[0]))
@@ -214,15 +183,7 @@ class BPRRecommender(BaseInteractionRecommender):
     def predict_training_rows(self, rows) -> np.ndarray:
         """Score training profiles by the factors learned for them.
 
-        Parameters
-        ----------
-        rows : ndarray of int of shape (n_rows,)
-            Rows of the training matrix.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_rows, n_items)
-            Scores, the higher the better.
+        %(predict_training_rows)s
         """
         check_is_fitted(self)
         return self._score_factors(self.user_factors_[rows].astype(np.float64))

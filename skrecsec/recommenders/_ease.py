@@ -65,11 +65,7 @@ class EASERecommender(BaseInteractionRecommender):
     .. [1] H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
        :doi:`10.1145/3308558.3313710`
 
-    Examples
-    --------
-    >>> from skrecsec.datasets import make_ratings
-    >>> from skrecsec.recommenders import EASERecommender
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(recommender.example)s
     >>> EASERecommender(reg=50.0).fit(X).recommend(X[:2], k=3).shape
     (2, 3)
     """
@@ -87,23 +83,7 @@ class EASERecommender(BaseInteractionRecommender):
     def fit(self, X, y=None):
         """Compute the weights.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            Ratings.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        self : object
-            The fitted recommender.
-
-        Raises
-        ------
-        ValueError
-            If `X` or a parameter is invalid, or there are more items than memory allows.
+        %(recommender.fit)s
         """
         X = self._check_ratings(X)
         _check_memory(X.shape[1])

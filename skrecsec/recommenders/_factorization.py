@@ -27,10 +27,12 @@ from skrecsec.utils._compat import (
     with_callbacks,
 )
 from skrecsec.utils._random import spawn_generators
+from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
 from skrecsec.utils.validation import find_rating_levels, warn_of_unsuitable_ratings
 
 
+@complete
 class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
     """Base class of recommenders that predict p_u . q_i.
 
@@ -91,24 +93,7 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
     def fit(self, X, y=None):
         """Learn the factors from the ratings in `X`.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            Ratings; a stored entry (of a dense array: a non-zero one) is a rating and must be
-            finite and positive. Rows and columns without ratings are allowed.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        self : object
-            The fitted recommender.
-
-        Raises
-        ------
-        ValueError
-            If `X` or a parameter is invalid, or training diverges.
+        %(recommender.fit)s
         """
         X = self._check_ratings(X)
         self._check_parameters()
@@ -140,20 +125,10 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
     def fit_predict(self, X, y=None) -> np.ndarray:
         """Fit, and predict the training profiles from the factors learned for them.
 
-        This is the in-sample protocol: unlike `predict`, it does not fold the profiles in.
+        This is the in-sample protocol: unlike `predict`, it does not fold the profiles in. The
+        scores are ``user_factors_ @ item_factors_.T``, on the scale of the ratings.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            Ratings.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        ratings : ndarray of shape (n_users, n_items)
-            ``user_factors_ @ item_factors_.T`` on the scale of the ratings.
+        %(recommender.fit_predict)s
         """
         self.fit(X, y)
         return self.predict_training_rows(np.arange(self.user_factors_.shape[0]))
@@ -161,15 +136,9 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
     def predict_training_rows(self, rows) -> np.ndarray:
         """Predict training profiles from the factors learned for them.
 
-        Parameters
-        ----------
-        rows : ndarray of int of shape (n_rows,)
-            Rows of the training matrix.
+        That is ``user_factors_[rows] @ item_factors_.T``, on the scale of the ratings.
 
-        Returns
-        -------
-        ratings : ndarray of shape (n_rows, n_items)
-            ``user_factors_[rows] @ item_factors_.T`` on the scale of the ratings.
+        %(predict_training_rows)s
         """
         check_is_fitted(self)
         return self._score_factors(self.user_factors_[rows].astype(np.float64))

@@ -59,11 +59,7 @@ class ItemKNNRecommender(BaseInteractionRecommender):
     .. [1] M. Deshpande, G. Karypis, "Item-based top-N recommendation algorithms", ACM Transactions
        on Information Systems 22(1), 2004. :doi:`10.1145/963770.963776`
 
-    Examples
-    --------
-    >>> from skrecsec.datasets import make_ratings
-    >>> from skrecsec.recommenders import ItemKNNRecommender
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(recommender.example)s
     >>> ItemKNNRecommender(n_neighbors=20).fit(X).recommend(X[:2], k=3).shape
     (2, 3)
     """
@@ -83,23 +79,7 @@ class ItemKNNRecommender(BaseInteractionRecommender):
     def fit(self, X, y=None):
         """Find the neighbors of each item.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            Ratings.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        self : object
-            The fitted recommender.
-
-        Raises
-        ------
-        ValueError
-            If `X` or a parameter is invalid.
+        %(recommender.fit)s
         """
         X = self._check_ratings(X)
         by_item = sp.csr_array(X.T)

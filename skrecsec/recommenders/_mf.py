@@ -20,23 +20,7 @@ class MFRecommender(BaseFactorRecommender):
     ----------
     %(n_factors)s
 
-    %(training)s
-
-    %(reg)s
-
-    %(minibatch)s
-
-    %(validation)s
-
-    %(training.random_state)s
-
-    Attributes
-    ----------
-    %(factors)s
-
-    %(training.result)s
-
-    %(features)s
+    %(factor_model)s
 
     See Also
     --------
@@ -58,11 +42,7 @@ class MFRecommender(BaseFactorRecommender):
     .. [2] Y. Koren, R. Bell, C. Volinsky, "Matrix Factorization Techniques for Recommender
        Systems", Computer 42(8), 2009. :doi:`10.1109/MC.2009.263`
 
-    Examples
-    --------
-    >>> from skrecsec.datasets import make_ratings
-    >>> from skrecsec.recommenders import MFRecommender
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(recommender.example)s
     >>> recommender = MFRecommender(n_factors=16, random_state=0).fit(X)
     >>> recommender.recommend(X[:2], k=3).shape
     (2, 3)

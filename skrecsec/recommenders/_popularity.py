@@ -54,23 +54,7 @@ class PopularityRecommender(BaseInteractionRecommender):
     def fit(self, X, y=None):
         """Count the ratings of each item.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            Ratings.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        self : object
-            The fitted recommender.
-
-        Raises
-        ------
-        ValueError
-            If `X` or a parameter is invalid.
+        %(recommender.fit)s
         """
         self._check_ratings(X)
         return self

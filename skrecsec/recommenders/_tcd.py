@@ -134,11 +134,7 @@ class TCDRecommender(BaseFactorRecommender):
     .. [2] Q. Wang, D. Lian, C. Wu, E. Chen, "Towards Robust Recommender Systems via Triple
        Cooperative Defense", WISE 2022. :doi:`10.1007/978-3-031-20891-1_40`
 
-    Examples
-    --------
-    >>> from skrecsec.datasets import make_ratings
-    >>> from skrecsec.recommenders import TCDRecommender
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(recommender.example)s
     >>> recommender = TCDRecommender(n_factors=16, random_state=0).fit(X)
     >>> recommender.recommend(X[:2], k=3).shape
     (2, 3)

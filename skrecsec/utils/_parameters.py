@@ -153,6 +153,26 @@ history_ : list of dict
     For each epoch its number and validation loss.
 """[1:-1]
 
+TEXTS["factor_model"] = f"""
+{TEXTS["training"]}
+
+{TEXTS["reg"]}
+
+{TEXTS["minibatch"]}
+
+{TEXTS["validation"]}
+
+{TEXTS["training.random_state"]}
+
+Attributes
+----------
+{TEXTS["factors"]}
+
+{TEXTS["training.result"]}
+
+{TEXTS["features"]}
+"""[1:-1]
+
 TEXTS["surrogate"] = r"""
 solver : {"sgd", "adam", "adadelta"}, default={default(solver)}
     How the surrogate is trained: ``"sgd"`` one rating, and then one known user, at a time, in
@@ -208,4 +228,57 @@ interactions : "all" or float, default={default(interactions)}
 TEXTS["item_popularity"] = r"""
 item_popularity_ : ndarray of shape (n_items,)
     Shares of the training profiles that have the items.
+"""[1:-1]
+
+TEXTS["ratings"] = r"""
+Parameters
+----------
+X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
+    Ratings, finite and positive: the stored entries, of a dense array the non-zero ones.
+
+y : Ignored
+    Not used, present for API consistency by convention.
+"""[1:-1]
+
+TEXTS["recommender.fit"] = f"""
+{TEXTS["ratings"]}
+
+Returns
+-------
+self : object
+    The fitted recommender.
+
+Raises
+------
+ValueError
+    If `X` or a parameter is invalid, or the model cannot be fitted to `X`.
+"""[1:-1]
+
+TEXTS["recommender.fit_predict"] = f"""
+{TEXTS["ratings"]}
+
+Returns
+-------
+scores : ndarray of shape (n_users, n_items)
+    Scores, the higher the better.
+"""[1:-1]
+
+TEXTS["predict_training_rows"] = r"""
+Parameters
+----------
+rows : ndarray of int of shape (n_rows,)
+    Rows of the training matrix.
+
+Returns
+-------
+scores : ndarray of shape (n_rows, n_items)
+    Scores, the higher the better.
+"""[1:-1]
+
+TEXTS["recommender.example"] = r"""
+Examples
+--------
+>>> from skrecsec.datasets import make_ratings
+>>> from skrecsec.recommenders import {class}
+>>> X = make_ratings(100, 80, density=0.2, random_state=0)
 """[1:-1]

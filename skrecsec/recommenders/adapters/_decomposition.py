@@ -87,23 +87,7 @@ class DecompositionRecommender(BaseInteractionRecommender):
     def fit(self, X, y=None):
         """Fit the decomposition.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            Ratings.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        self : object
-            The fitted recommender.
-
-        Raises
-        ------
-        ValueError
-            If `X` or a parameter is invalid, or the decomposition has no `components_`.
+        %(recommender.fit)s
         """
         X = self._check_ratings(X)
         decomposition = self.decomposition

@@ -77,11 +77,7 @@ class ImplicitRecommender(BaseInteractionRecommender):
     .. [2] S. Rendle, C. Freudenthaler, Z. Gantner, L. Schmidt-Thieme, "BPR: Bayesian Personalized
        Ranking from Implicit Feedback", UAI 2009. :doi:`10.48550/arXiv.1205.2618`
 
-    Examples
-    --------
-    >>> from skrecsec.datasets import make_ratings
-    >>> from skrecsec.recommenders import ImplicitRecommender
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(recommender.example)s
     >>> recommender = ImplicitRecommender("als", random_state=0).fit(X)
     >>> recommender.recommend(X[:2], k=3).shape
     (2, 3)
@@ -108,23 +104,8 @@ class ImplicitRecommender(BaseInteractionRecommender):
     def fit(self, X, y=None):
         """Fit a copy of the model.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            Ratings.
+        %(recommender.fit)s
 
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        self : object
-            The fitted recommender.
-
-        Raises
-        ------
-        ValueError
-            If `X` or a parameter is invalid.
         ImportError
             If `implicit` is not installed.
         """
@@ -144,18 +125,7 @@ class ImplicitRecommender(BaseInteractionRecommender):
     def fit_predict(self, X, y=None) -> np.ndarray:
         """Fit, and score the training profiles by the factors learned for them.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            Ratings.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_users, n_items)
-            Scores, the higher the better.
+        %(recommender.fit_predict)s
         """
         self.fit(X, y)
         if not hasattr(self.model_, "user_factors"):
@@ -165,15 +135,7 @@ class ImplicitRecommender(BaseInteractionRecommender):
     def predict_training_rows(self, rows) -> np.ndarray:
         """Score training profiles by the factors learned for them.
 
-        Parameters
-        ----------
-        rows : ndarray of int of shape (n_rows,)
-            Rows of the training matrix.
-
-        Returns
-        -------
-        scores : ndarray of shape (n_rows, n_items)
-            Scores, the higher the better.
+        %(predict_training_rows)s
         """
         check_is_fitted(self)
         users = np.asarray(self.model_.user_factors, dtype=np.float64)[rows]
