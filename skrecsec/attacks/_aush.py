@@ -65,21 +65,13 @@ class AUSHAttackTransformer(BaseAttackTransformer):
     batch_size : int, default=64
         Number of templates of a mini-batch.
 
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
+    %(attack)s
 
     selected_items_ : ndarray of shape (n_selected,)
         Sorted indices of the items that the generator rates.
 
-    %(threat)s
-
     n_iter_ : int
         Number of epochs for which the networks are trained, if there are selected items.
-
-    %(features)s
 
     See Also
     --------
@@ -129,11 +121,7 @@ class AUSHAttackTransformer(BaseAttackTransformer):
     .. [1] C. Lin, S. Chen, H. Li, Y. Xiao, L. Li, Q. Yang, "Attacking recommender systems with
        augmented user profiles", CIKM 2020. :doi:`10.1145/3340531.3411884`
 
-    Examples
-    --------
-    >>> from skrecsec.attacks import AUSHAttackTransformer
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(attack.example)s
     >>> attack = AUSHAttackTransformer(max_iter=10, random_state=0)
     >>> attack.fit_transform(X).shape
     (103, 80)

@@ -42,23 +42,6 @@ class CoAttackTransformer(BaseAttackLossTransformer):
     ----------
     %(surrogate)s
 
-    %(surrogate.epochs)s
-
-    %(attack_loss)s
-
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
-
-    %(threat)s
-
-    n_iter_ : int
-        Number of epochs of the surrogate.
-
-    %(features)s
-
     See Also
     --------
     GCoAttackTransformer : The same against a surrogate that defends itself.
@@ -91,11 +74,7 @@ class CoAttackTransformer(BaseAttackLossTransformer):
     .. [1] Q. Wang, C. Wu, D. Lian, E. Chen, "Securing Recommender System via Cooperative
        Training", World Wide Web 26, 2023, Algorithm 2. :doi:`10.1007/s11280-023-01214-7`
 
-    Examples
-    --------
-    >>> from skrecsec.attacks import CoAttackTransformer
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(attack.example)s
     >>> attack = CoAttackTransformer(n_factors=8, random_state=0)
     >>> attack.fit_transform(X).shape
     (103, 80)
@@ -186,23 +165,6 @@ class GCoAttackTransformer(CoAttackTransformer):
 
     %(surrogate)s
 
-    %(surrogate.epochs)s
-
-    %(attack_loss)s
-
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
-
-    %(threat)s
-
-    n_iter_ : int
-        Number of epochs of the surrogate.
-
-    %(features)s
-
     See Also
     --------
     CoAttackTransformer : The same against an undefended surrogate.
@@ -221,11 +183,7 @@ class GCoAttackTransformer(CoAttackTransformer):
     .. [1] Q. Wang, C. Wu, D. Lian, E. Chen, "Securing Recommender System via Cooperative
        Training", World Wide Web 26, 2023, Algorithm 3. :doi:`10.1007/s11280-023-01214-7`
 
-    Examples
-    --------
-    >>> from skrecsec.attacks import GCoAttackTransformer
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(attack.example)s
     >>> attack = GCoAttackTransformer(n_factors=8, random_state=0)
     >>> attack.fit_transform(X).shape
     (103, 80)

@@ -41,18 +41,10 @@ class SegmentAttackTransformer(BaseAttackTransformer):
     segment_fraction : float, default=0.1
         With ``"similar"``, the share of the fillers, in [0, 1], that are items of the segment.
 
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
+    %(attack)s
 
     segment_items_ : ndarray of shape (n_segment_items,)
         Sorted indices of the items of the segment.
-
-    %(threat)s
-
-    %(features)s
 
     See Also
     --------
@@ -74,11 +66,7 @@ class SegmentAttackTransformer(BaseAttackTransformer):
     .. [1] R. Burke, B. Mobasher, R. Bhaumik, C. Williams, "Segment-based injection attacks against
        collaborative filtering recommender systems", ICDM 2005. :doi:`10.1109/ICDM.2005.127`
 
-    Examples
-    --------
-    >>> from skrecsec.attacks import SegmentAttackTransformer
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(attack.example)s
     >>> attack = SegmentAttackTransformer(
     ...     segment_items=[2, 5], target_items=[3, 7], attack_size=2, random_state=0
     ... )
@@ -140,15 +128,7 @@ class LoveHateAttackTransformer(BaseAttackTransformer):
 
     Parameters
     ----------
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
-
-    %(threat)s
-
-    %(features)s
+    %(attack)s
 
     See Also
     --------
@@ -167,11 +147,7 @@ class LoveHateAttackTransformer(BaseAttackTransformer):
        an analysis of attack models and algorithm robustness", ACM Transactions on Internet
        Technology 7(4), 2007. :doi:`10.1145/1278366.1278372`
 
-    Examples
-    --------
-    >>> from skrecsec.attacks import LoveHateAttackTransformer
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(attack.example)s
     >>> attack = LoveHateAttackTransformer(target_items=[3, 7], random_state=0).fit(X)
     >>> attack.poison_[:, [3, 7]].max(), attack.poison_.max()
     (np.float64(1.0), np.float64(5.0))
@@ -202,18 +178,10 @@ class ReverseBandwagonAttackTransformer(BaseAttackTransformer):
         Share of the fillers, in [0, 1], that are disliked items, rated with the lowest level
         whatever the goal.
 
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
+    %(attack)s
 
     disliked_items_ : ndarray of shape (n_disliked,)
         Sorted indices of the disliked items.
-
-    %(threat)s
-
-    %(features)s
 
     See Also
     --------
@@ -235,11 +203,7 @@ class ReverseBandwagonAttackTransformer(BaseAttackTransformer):
        an analysis of attack models and algorithm robustness", ACM Transactions on Internet
        Technology 7(4), 2007. :doi:`10.1145/1278366.1278372`
 
-    Examples
-    --------
-    >>> from skrecsec.attacks import ReverseBandwagonAttackTransformer
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(attack.example)s
     >>> attack = ReverseBandwagonAttackTransformer(disliked_fraction=0.3, random_state=0).fit(X)
     >>> attack.poison_[:, attack.disliked_items_].max()
     np.float64(1.0)

@@ -67,18 +67,10 @@ class DLAttackTransformer(BaseAttackLossTransformer):
 
     %(attack_loss)s
 
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
-
-    %(threat)s
+    %(attack)s
 
     n_iter_ : int
         Number of epochs of all poison models together.
-
-    %(features)s
 
     See Also
     --------
@@ -126,11 +118,7 @@ class DLAttackTransformer(BaseAttackLossTransformer):
     .. [1] H. Huang, J. Mu, N. Z. Gong, Q. Li, B. Liu, M. Xu, "Data Poisoning Attacks to Deep
        Learning Based Recommender Systems", NDSS 2021. :doi:`10.14722/ndss.2021.24525`
 
-    Examples
-    --------
-    >>> from skrecsec.attacks import DLAttackTransformer
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(attack.example)s
     >>> attack = DLAttackTransformer(n_factors=8, random_state=0)
     >>> attack.fit_transform(X).shape
     (103, 80)

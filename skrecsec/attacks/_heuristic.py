@@ -25,15 +25,7 @@ class RandomAttackTransformer(BaseAttackTransformer):
 
     Parameters
     ----------
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
-
-    %(threat)s
-
-    %(features)s
+    %(attack)s
 
     See Also
     --------
@@ -53,11 +45,7 @@ class RandomAttackTransformer(BaseAttackTransformer):
     .. [1] S. K. Lam, J. Riedl, "Shilling recommender systems for fun and profit", WWW 2004.
        :doi:`10.1145/988672.988726`
 
-    Examples
-    --------
-    >>> from skrecsec.attacks import RandomAttackTransformer
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(attack.example)s
     >>> attack = RandomAttackTransformer(attack_size=0.05, random_state=0)
     >>> attack.fit_transform(X).shape
     (105, 80)
@@ -79,15 +67,7 @@ class AverageAttackTransformer(BaseAttackTransformer):
 
     Parameters
     ----------
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
-
-    %(threat)s
-
-    %(features)s
+    %(attack)s
 
     See Also
     --------
@@ -108,11 +88,7 @@ class AverageAttackTransformer(BaseAttackTransformer):
     .. [1] S. K. Lam, J. Riedl, "Shilling recommender systems for fun and profit", WWW 2004.
        :doi:`10.1145/988672.988726`
 
-    Examples
-    --------
-    >>> from skrecsec.attacks import AverageAttackTransformer
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(attack.example)s
     >>> attack = AverageAttackTransformer(target_items=[3, 7], attack_size=5, random_state=0)
     >>> attack.fit(X).poison_[:, [3, 7]].toarray()
     array([[5., 5.],
@@ -140,15 +116,7 @@ class BandwagonAttackTransformer(BaseAttackTransformer):
         Share of the fillers, in [0, 1], that are the most popular items, rated with the highest
         level whatever the goal.
 
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
-
-    %(threat)s
-
-    %(features)s
+    %(attack)s
 
     See Also
     --------
@@ -169,11 +137,7 @@ class BandwagonAttackTransformer(BaseAttackTransformer):
        detection in collaborative recommender systems", KDD 2006.
        :doi:`10.1145/1150402.1150465`
 
-    Examples
-    --------
-    >>> from skrecsec.attacks import BandwagonAttackTransformer
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(attack.example)s
     >>> attack = BandwagonAttackTransformer(popular_fraction=0.5, random_state=0).fit(X)
     >>> attack.poison_.shape
     (3, 80)

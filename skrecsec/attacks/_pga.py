@@ -48,18 +48,10 @@ class PGAAttackTransformer(BaseAttackTransformer):
         Number of alternating sweeps of ridge solves in each step: so many to fit the surrogate
         again, and so many to differentiate through.
 
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
-
-    %(threat)s
+    %(attack)s
 
     n_iter_ : int
         Number of gradient steps.
-
-    %(features)s
 
     See Also
     --------
@@ -113,11 +105,7 @@ class PGAAttackTransformer(BaseAttackTransformer):
     .. [1] B. Li, Y. Wang, A. Singh, Y. Vorobeychik, "Data Poisoning Attacks on Factorization-Based
        Collaborative Filtering", NeurIPS 2016. :doi:`10.48550/arXiv.1608.08182`
 
-    Examples
-    --------
-    >>> from skrecsec.attacks import PGAAttackTransformer
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(attack.example)s
     >>> attack = PGAAttackTransformer(n_factors=8, random_state=0)
     >>> attack.fit_transform(X).shape
     (103, 80)

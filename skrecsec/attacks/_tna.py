@@ -73,21 +73,13 @@ class TNAAttackTransformer(BaseAttackTransformer):
     l1_weight : float, default=0.0001
         Weight of the sum of the fake ratings in the loss.
 
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
-
-    %(threat)s
+    %(attack)s
 
     influential_users_ : ndarray of shape (n_influential_users,)
         The users whose lists were attacked, as sorted positions in `known_users_`.
 
     n_iter_ : int
         Number of gradient steps for each fake user.
-
-    %(features)s
 
     See Also
     --------
@@ -139,11 +131,7 @@ class TNAAttackTransformer(BaseAttackTransformer):
     .. [1] M. Fang, N. Z. Gong, J. Liu, "Influence Function based Data Poisoning Attacks to Top-N
        Recommender Systems", WWW 2020. :doi:`10.1145/3366423.3380072`
 
-    Examples
-    --------
-    >>> from skrecsec.attacks import TNAAttackTransformer
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    %(attack.example)s
     >>> attack = TNAAttackTransformer(n_factors=8, random_state=0)
     >>> attack.fit_transform(X).shape
     (103, 80)

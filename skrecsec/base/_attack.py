@@ -45,15 +45,7 @@ class BaseAttackTransformer(
 
     Parameters
     ----------
-    %(threat_model)s
-
-    Attributes
-    ----------
-    %(poison)s
-
-    %(threat)s
-
-    %(features)s
+    %(attack)s
 
     See Also
     --------

@@ -62,6 +62,26 @@ feature_names_in_ : ndarray of shape (n_items,)
     Names of the items, if `X` had any.
 """[1:-1]
 
+TEXTS["attack"] = f"""
+{TEXTS["threat_model"]}
+
+Attributes
+----------
+{TEXTS["poison"]}
+
+{TEXTS["threat"]}
+
+{TEXTS["features"]}
+"""[1:-1]
+
+TEXTS["attack.example"] = r"""
+Examples
+--------
+>>> from skrecsec.attacks import {class}
+>>> from skrecsec.datasets import make_ratings
+>>> X = make_ratings(100, 80, density=0.2, random_state=0)
+"""[1:-1]
+
 TEXTS["appends_rows"] = r"""
 .. note::
     `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
@@ -173,7 +193,7 @@ Attributes
 {TEXTS["features"]}
 """[1:-1]
 
-TEXTS["surrogate"] = r"""
+_SOLVER = r"""
 solver : {"sgd", "adam", "adadelta"}, default={default(solver)}
     How the surrogate is trained: ``"sgd"`` one rating, and then one known user, at a time, in
     compiled code; ``"adam"`` and ``"adadelta"`` in mini-batches, each with its share of the
@@ -191,7 +211,7 @@ output : {"sigmoid", "linear"}, default={default(output)}
     The attack loss takes the logistic function in either case.
 """[1:-1]
 
-TEXTS["surrogate.epochs"] = r"""
+_EPOCHS = r"""
 n_factors : int, default={default(n_factors)}
     Number of latent factors of the surrogate.
 
@@ -217,6 +237,19 @@ margin : float, default={default(margin)}
 
 k : int, default={default(k)}
     Length of the lists that targets are pushed into.
+"""[1:-1]
+
+TEXTS["surrogate"] = f"""
+{_SOLVER}
+
+{_EPOCHS}
+
+{TEXTS["attack_loss"]}
+
+{TEXTS["attack"]}
+
+n_iter_ : int
+    Number of epochs of the surrogate.
 """[1:-1]
 
 TEXTS["interactions"] = r"""
