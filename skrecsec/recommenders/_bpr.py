@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
 from skrecsec.recommenders._rank_fold_in import fold_into_ranking, learn_fold_in
 from skrecsec.training import RankingSolver, RatingData, plan_comparisons
-from skrecsec.utils._compat import Interval, StrOptions, _fit_context
+from skrecsec.utils._compat import Interval, StrOptions
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -142,13 +142,7 @@ class BPRRecommender(BaseInteractionRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Learn the factors.
-
-        %(recommender.fit)s
-        """
-        X = self._check_ratings(X)
+    def _fit_interactions(self, X):
         (rng,) = spawn_generators(self.random_state, 1)
         data = RatingData.from_matrix(X, 0.0, rng)
         solver = RankingSolver.draw(
@@ -170,7 +164,6 @@ class BPRRecommender(BaseInteractionRecommender):
         self.fold_in_matrix_ = learn_fold_in(
             self.user_factors_, self.item_factors_, X, self.fold_in_reg
         )
-        return self
 
     def fit_predict(self, X, y=None) -> np.ndarray:
         """Fit, and score the training profiles by the factors learned for them.

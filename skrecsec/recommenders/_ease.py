@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
-from skrecsec.utils._compat import Interval, _fit_context
+from skrecsec.utils._compat import Interval
 from skrecsec.utils._memory import available_memory
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -79,19 +79,12 @@ class EASERecommender(BaseInteractionRecommender):
         self.reg = reg
         self.interactions = interactions
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Compute the weights.
-
-        %(recommender.fit)s
-        """
-        X = self._check_ratings(X)
+    def _fit_interactions(self, X):
         _check_memory(X.shape[1])
         gram = (X.T @ X).toarray()
         gram.flat[:: gram.shape[0] + 1] += self.reg
         with single_threaded():
             self.item_weights_ = _weights(gram)
-        return self
 
     def _score_profiles(self, X):
         return (X.astype(np.float32) @ self.item_weights_).astype(np.float64)

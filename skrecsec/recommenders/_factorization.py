@@ -99,11 +99,11 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
         self._check_parameters()
         warn_of_unsuitable_ratings(X.data)
         (rng,) = spawn_generators(self.random_state, 1)
-        data = RatingData.from_matrix(X, self.validation_fraction, rng)
+        levels = find_rating_levels(X.data)
+        data = RatingData.from_matrix(X, self.validation_fraction, rng, levels=levels)
         callbacks = self._init_callback_context(max_subtasks=self.max_iter)
         if callbacks is not None:
             callbacks.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        levels = find_rating_levels(X.data)
         import_solver(self.solver)
         with single_threaded():
             solver = self._make_solver(data, rng)

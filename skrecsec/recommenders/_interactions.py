@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from numbers import Real
 
 import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.base import BaseRecommender
-from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._compat import Interval, StrOptions, _fit_context
+from skrecsec.utils._signatures import complete
 from skrecsec.utils.validation import check_ratings
 
 
+@complete
 class BaseInteractionRecommender(BaseRecommender):
     """Base class of recommenders that ask whether something was rated, not how.
 
-    `_check_ratings`, for `fit`, returns ones at the interactions, and `_score_profiles` gets
-    profiles of the same kind. A profile without an interaction is served by what is popular.
+    A subclass implements `_fit_interactions(X)`, which learns from ones at the interactions, and
+    `_score_profiles(X)`, which gets profiles of the same kind. A profile without an interaction is
+    served by what is popular.
     """
 
     _parameter_constraints: dict = {
         "interactions": [StrOptions({"all"}), Interval(Real, 0, None, closed="neither")],
     }
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None):
+        """Learn from which items were rated.
+
+        %(recommender.fit)s
+        """
+        self._fit_interactions(self._check_ratings(X))
+        return self
+
+    @abstractmethod
+    def _fit_interactions(self, X):
+        """Learn from checked interactions, CSR."""
 
     def _interactions(self, X) -> sp.csr_array:
         """Return ones at the interactions in checked ratings."""

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
-from skrecsec.utils._compat import Interval, _fit_context
+from skrecsec.utils._compat import Interval
 from skrecsec.utils._ranking import row_blocks, top_k
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -75,13 +75,7 @@ class ItemKNNRecommender(BaseInteractionRecommender):
         self.shrinkage = shrinkage
         self.interactions = interactions
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Find the neighbors of each item.
-
-        %(recommender.fit)s
-        """
-        X = self._check_ratings(X)
+    def _fit_interactions(self, X):
         by_item = sp.csr_array(X.T)
         norms = np.sqrt(np.diff(by_item.indptr))
         blocks = [
@@ -89,7 +83,6 @@ class ItemKNNRecommender(BaseInteractionRecommender):
             for rows in row_blocks(X.shape[1], X.shape[1])
         ]
         self.similarities_ = sp.csr_array(sp.vstack(blocks, format="csr"))
-        return self
 
     def _score_profiles(self, X):
         return (X @ self.similarities_.T).toarray()

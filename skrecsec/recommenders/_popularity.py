@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
-from skrecsec.utils._compat import _fit_context
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 
@@ -50,14 +49,8 @@ class PopularityRecommender(BaseInteractionRecommender):
     def __init__(self, *, interactions="all"):
         self.interactions = interactions
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Count the ratings of each item.
-
-        %(recommender.fit)s
-        """
-        self._check_ratings(X)
-        return self
+    def _fit_interactions(self, X):
+        """Do nothing: `_check_ratings` has counted."""
 
     def _score_profiles(self, X):
         return np.tile(self.item_popularity_, (X.shape[0], 1))

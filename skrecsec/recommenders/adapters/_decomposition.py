@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.decomposition import TruncatedSVD
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
-from skrecsec.utils._compat import HasMethods, StrOptions, _fit_context
+from skrecsec.utils._compat import HasMethods, StrOptions
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
@@ -83,13 +83,7 @@ class DecompositionRecommender(BaseInteractionRecommender):
         self.interactions = interactions
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None):
-        """Fit the decomposition.
-
-        %(recommender.fit)s
-        """
-        X = self._check_ratings(X)
+    def _fit_interactions(self, X):
         decomposition = self.decomposition
         if decomposition is None:
             decomposition = TruncatedSVD(n_components=min(32, X.shape[1]))
@@ -104,7 +98,6 @@ class DecompositionRecommender(BaseInteractionRecommender):
                 f"none."
             )
         self.decomposition_ = decomposition
-        return self
 
     def _interactions(self, X):
         ones = super()._interactions(X)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
 from skrecsec.recommenders._rank_fold_in import fold_into_ranking, learn_fold_in
-from skrecsec.utils._compat import Interval, _fit_context
+from skrecsec.utils._compat import Interval
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
@@ -100,16 +100,7 @@ class ImplicitRecommender(BaseInteractionRecommender):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Fit a copy of the model.
-
-        %(recommender.fit)s
-
-        ImportError
-            If `implicit` is not installed.
-        """
-        X = self._check_ratings(X)
+    def _fit_interactions(self, X):
         with single_threaded():  # `implicit` warns at once of threads that would be in its way
             model = _copy_of(self.model)
             if hasattr(model, "num_threads"):
@@ -120,7 +111,6 @@ class ImplicitRecommender(BaseInteractionRecommender):
             model.fit(_as_matrix(X), show_progress=False)
         self.model_ = model
         self._fold_in = _make_fold_in(model, X, self.fold_in_reg)
-        return self
 
     def fit_predict(self, X, y=None) -> np.ndarray:
         """Fit, and score the training profiles by the factors learned for them.
