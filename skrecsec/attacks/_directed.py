@@ -143,9 +143,7 @@ class LoveHateAttackTransformer(BaseAttackTransformer):
 
     References
     ----------
-    .. [1] B. Mobasher, R. Burke, R. Bhaumik, C. Williams, "Toward trustworthy recommender systems:
-       an analysis of attack models and algorithm robustness", ACM Transactions on Internet
-       Technology 7(4), 2007. :doi:`10.1145/1278366.1278372`
+    %(mobasher)s
 
     %(attack.example)s
     >>> attack = LoveHateAttackTransformer(target_items=[3, 7], random_state=0).fit(X)
@@ -199,9 +197,7 @@ class ReverseBandwagonAttackTransformer(BaseAttackTransformer):
 
     References
     ----------
-    .. [1] B. Mobasher, R. Burke, R. Bhaumik, C. Williams, "Toward trustworthy recommender systems:
-       an analysis of attack models and algorithm robustness", ACM Transactions on Internet
-       Technology 7(4), 2007. :doi:`10.1145/1278366.1278372`
+    %(mobasher)s
 
     %(attack.example)s
     >>> attack = ReverseBandwagonAttackTransformer(disliked_fraction=0.3, random_state=0).fit(X)

@@ -31,12 +31,7 @@ class PGAAttackTransformer(BaseAttackTransformer):
 
     Parameters
     ----------
-    n_factors : int, default=16
-        Number of latent factors of the surrogate.
-
-    reg : float, default=0.05
-        Penalty on the squared factors of the surrogate, in (0, 1), as a fraction of the largest
-        singular value of the known ratings. With a penalty of that size all factors would be zero.
+    %(ridge_surrogate)s
 
     max_iter : int, default=20
         Number of gradient steps.

@@ -54,12 +54,7 @@ class TNAAttackTransformer(BaseAttackTransformer):
     k : int, default=50
         Length of the lists that targets are pushed into.
 
-    n_factors : int, default=16
-        Number of latent factors of the surrogate.
-
-    reg : float, default=0.05
-        Penalty on the squared factors of the surrogate, in (0, 1), as a fraction of the largest
-        singular value of the known ratings. With a penalty of that size all factors would be zero.
+    %(ridge_surrogate)s
 
     max_iter : int, default=5
         Number of gradient steps for each fake user.

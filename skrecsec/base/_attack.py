@@ -117,13 +117,7 @@ class BaseAttackTransformer(
         .. note::
             `fit` only crafts the profiles, in `poison_`; it is `fit_transform` that appends them.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            The genuine ratings.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
+        %(ratings)s
 
         Returns
         -------
@@ -176,13 +170,7 @@ class BaseAttackTransformer(
             The result has more rows than `X`: it is not ``fit(X).transform(X)``. Pipelines call
             this method when they are fitted, and `transform` when they are asked to predict.
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
-            The genuine ratings.
-
-        y : Ignored
-            Not used, present for API consistency by convention.
+        %(ratings)s
 
         Returns
         -------

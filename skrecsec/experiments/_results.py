@@ -9,8 +9,10 @@ import numpy as np
 from skrecsec.experiments._statistics import compare, describe_mean, with_ri
 from skrecsec.experiments._tables import latex_table, markdown_table
 from skrecsec.metrics import METRICS
+from skrecsec.utils._signatures import complete
 
 
+@complete
 class RobustnessStudy:
     """The results of :func:`robustness_study`, which makes it.
 
@@ -85,16 +87,7 @@ class RobustnessStudy:
     correction is made for the number of tests; of 100 true null hypotheses, expect 5 to be rejected
     at 0.05.
 
-    References
-    ----------
-    .. [1] Q. Wang, C. Wu, D. Lian, E. Chen, "Securing Recommender System via Cooperative
-       Training", World Wide Web 26, 2023, section 6. :doi:`10.1007/s11280-023-01214-7`
-
-    Examples
-    --------
-    >>> from skrecsec import AverageAttackTransformer, MFRecommender, TCDRecommender
-    >>> from skrecsec.datasets import make_ratings
-    >>> from skrecsec.experiments import robustness_study
+    %(study.example)s
     >>> study = robustness_study(
     ...     make_ratings(150, 120, density=0.2, random_state=0),
     ...     attacks={"Average": AverageAttackTransformer()},
@@ -281,13 +274,7 @@ class RobustnessStudy:
     def to_markdown(self, metric: str = "target_hr", *, baseline: str | None = None) -> str:
         """Return a table of a metric in Markdown: recommenders in rows, attacks in columns.
 
-        Parameters
-        ----------
-        metric : str, default="target_hr"
-            The key of a figure in `records`.
-
-        baseline : str, default=None
-            As in `summary`.
+        %(table)s
 
         Returns
         -------
@@ -300,13 +287,7 @@ class RobustnessStudy:
     def to_latex(self, metric: str = "target_hr", *, baseline: str | None = None) -> str:
         """Return the table of `to_markdown` in LaTeX, which needs the package booktabs.
 
-        Parameters
-        ----------
-        metric : str, default="target_hr"
-            The key of a figure in `records`.
-
-        baseline : str, default=None
-            As in `summary`.
+        %(table)s
 
         Returns
         -------

@@ -18,6 +18,7 @@ from skrecsec.experiments._results import RobustnessStudy
 from skrecsec.experiments._running import run
 from skrecsec.experiments._targets import agree_on_targets
 from skrecsec.utils._compat import Interval, StrOptions, validate_params
+from skrecsec.utils._signatures import describe
 from skrecsec.utils.validation import check_ratings
 
 
@@ -40,6 +41,7 @@ from skrecsec.utils.validation import check_ratings
     # Estimators, which are fitted with the configuration of this call, check their parameters too.
     prefer_skip_nested_validation=False,
 )
+@describe
 def robustness_study(
     X,
     *,
@@ -182,16 +184,7 @@ def robustness_study(
     before, so that no compilation and no import counts as time of a fit. For attacks that is not
     done.
 
-    References
-    ----------
-    .. [1] Q. Wang, C. Wu, D. Lian, E. Chen, "Securing Recommender System via Cooperative
-       Training", World Wide Web 26, 2023, section 6. :doi:`10.1007/s11280-023-01214-7`
-
-    Examples
-    --------
-    >>> from skrecsec import AverageAttackTransformer, MFRecommender, TCDRecommender
-    >>> from skrecsec.datasets import make_ratings
-    >>> from skrecsec.experiments import robustness_study
+    %(study.example)s
     >>> study = robustness_study(
     ...     make_ratings(150, 120, density=0.2, random_state=0),
     ...     attacks={

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrecsec.utils._compiling import fast_jit
+from skrecsec.utils._compiling import fast_jit, inlined_jit
 
 # Inside a tile, cells are updated in groups of 3 users x 3 items: that is what fits in registers,
 # and at one sample per cell it is twice as fast as one cell at a time. The side of a tile is a
@@ -212,30 +212,37 @@ def _store(factors, model, rows, block):
             destination[row, k] = block[x, k]
 
 
+@inlined_jit
+def _group_scores(P, Q, x, y):
+    """Return 3 x 3 cells of P Q^T, row by row; they stay in registers."""
+    n_factors = P.shape[1]
+    s00 = s01 = s02 = s10 = s11 = s12 = s20 = s21 = s22 = np.float32(0)
+    for k in range(n_factors):
+        p0 = P[x, k]
+        p1 = P[x + 1, k]
+        p2 = P[x + 2, k]
+        q0 = Q[y, k]
+        q1 = Q[y + 1, k]
+        q2 = Q[y + 2, k]
+        s00 += p0 * q0
+        s01 += p0 * q1
+        s02 += p0 * q2
+        s10 += p1 * q0
+        s11 += p1 * q1
+        s12 += p1 * q2
+        s20 += p2 * q0
+        s21 += p2 * q1
+        s22 += p2 * q2
+    return s00, s01, s02, s10, s11, s12, s20, s21, s22
+
+
 @fast_jit
 def _tile_scores(P, Q, scores):
-    """Write P Q^T; 3 x 3 results at a time stay in registers."""
-    n_factors = P.shape[1]
+    """Write P Q^T."""
     side = P.shape[0]
     for x in range(0, side, GROUP):
         for y in range(0, side, GROUP):
-            s00 = s01 = s02 = s10 = s11 = s12 = s20 = s21 = s22 = np.float32(0)
-            for k in range(n_factors):
-                p0 = P[x, k]
-                p1 = P[x + 1, k]
-                p2 = P[x + 2, k]
-                q0 = Q[y, k]
-                q1 = Q[y + 1, k]
-                q2 = Q[y + 2, k]
-                s00 += p0 * q0
-                s01 += p0 * q1
-                s02 += p0 * q2
-                s10 += p1 * q0
-                s11 += p1 * q1
-                s12 += p1 * q2
-                s20 += p2 * q0
-                s21 += p2 * q1
-                s22 += p2 * q2
+            s00, s01, s02, s10, s11, s12, s20, s21, s22 = _group_scores(P, Q, x, y)
             scores[x, y] = s00
             scores[x, y + 1] = s01
             scores[x, y + 2] = s02
@@ -263,23 +270,7 @@ def _tile_updates(P, Q, target, learning_rate, reg, sigmoid):
             y = x + z
             if y >= side:
                 y -= side
-            s00 = s01 = s02 = s10 = s11 = s12 = s20 = s21 = s22 = np.float32(0)
-            for k in range(n_factors):
-                p0 = P[x, k]
-                p1 = P[x + 1, k]
-                p2 = P[x + 2, k]
-                q0 = Q[y, k]
-                q1 = Q[y + 1, k]
-                q2 = Q[y + 2, k]
-                s00 += p0 * q0
-                s01 += p0 * q1
-                s02 += p0 * q2
-                s10 += p1 * q0
-                s11 += p1 * q1
-                s12 += p1 * q2
-                s20 += p2 * q0
-                s21 += p2 * q1
-                s22 += p2 * q2
+            s00, s01, s02, s10, s11, s12, s20, s21, s22 = _group_scores(P, Q, x, y)
             s00 = _step_size(target[x, y], s00, learning_rate, sigmoid)
             s01 = _step_size(target[x, y + 1], s01, learning_rate, sigmoid)
             s02 = _step_size(target[x, y + 2], s02, learning_rate, sigmoid)

@@ -31,6 +31,11 @@ def fast_jit(function: Callable) -> Callable:
     return _compile(function, fastmath=_REASSOCIATE)
 
 
+def inlined_jit(function: Callable) -> Callable:
+    """Compile as `fast_jit` does, into each caller: for what has to stay in its registers."""
+    return _compile(function, fastmath=_REASSOCIATE, inline="always")
+
+
 def _compile(function, **options):
     options["nogil"] = True
     try:

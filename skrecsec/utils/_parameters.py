@@ -82,6 +82,21 @@ Examples
 >>> X = make_ratings(100, 80, density=0.2, random_state=0)
 """[1:-1]
 
+TEXTS["mobasher"] = r"""
+.. [1] B. Mobasher, R. Burke, R. Bhaumik, C. Williams, "Toward trustworthy recommender systems:
+   an analysis of attack models and algorithm robustness", ACM Transactions on Internet
+   Technology 7(4), 2007. :doi:`10.1145/1278366.1278372`
+"""[1:-1]
+
+TEXTS["ridge_surrogate"] = r"""
+n_factors : int, default={default(n_factors)}
+    Number of latent factors of the surrogate.
+
+reg : float, default={default(reg)}
+    Penalty on the squared factors of the surrogate, in (0, 1), as a fraction of the largest
+    singular value of the known ratings. With a penalty of that size all factors would be zero.
+"""[1:-1]
+
 TEXTS["appends_rows"] = r"""
 .. note::
     `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
@@ -287,25 +302,22 @@ ValueError
     If `X` or a parameter is invalid, or the model cannot be fitted to `X`.
 """[1:-1]
 
-TEXTS["recommender.fit_predict"] = f"""
-{TEXTS["ratings"]}
-
+_SCORES = r"""
 Returns
 -------
-scores : ndarray of shape (n_users, n_items)
+scores : ndarray of shape (n_rows, n_items)
     Scores, the higher the better.
 """[1:-1]
 
-TEXTS["predict_training_rows"] = r"""
+TEXTS["recommender.fit_predict"] = f"{TEXTS['ratings']}\n\n{_SCORES}"
+
+TEXTS["predict_training_rows"] = f"""
 Parameters
 ----------
 rows : ndarray of int of shape (n_rows,)
     Rows of the training matrix.
 
-Returns
--------
-scores : ndarray of shape (n_rows, n_items)
-    Scores, the higher the better.
+{_SCORES}
 """[1:-1]
 
 TEXTS["recommender.example"] = r"""

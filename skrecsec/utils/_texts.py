@@ -255,3 +255,39 @@ TEXTS["harper_konstan"] = r"""
 .. [1] F. M. Harper and J. A. Konstan, "The MovieLens Datasets: History and Context", ACM
    Transactions on Interactive Intelligent Systems 5(4), 2015.
 """[1:-1]
+
+# --- studies and checks ---------------------------------------------------------------------------
+
+TEXTS["study.example"] = r"""
+References
+----------
+.. [1] Q. Wang, C. Wu, D. Lian, E. Chen, "Securing Recommender System via Cooperative
+   Training", World Wide Web 26, 2023, section 6. :doi:`10.1007/s11280-023-01214-7`
+
+Examples
+--------
+>>> from skrecsec import AverageAttackTransformer, MFRecommender, TCDRecommender
+>>> from skrecsec.datasets import make_ratings
+>>> from skrecsec.experiments import robustness_study
+"""[1:-1]
+
+TEXTS["table"] = r"""
+Parameters
+----------
+metric : str, default={default(metric)}
+    The key of a figure in `records`.
+
+baseline : str, default=None
+    As in `summary`.
+"""[1:-1]
+
+TEXTS["checks"] = r"""
+Yields
+------
+check : callable
+    ``check(estimator)`` raises an AssertionError if the estimator fails.
+
+See Also
+--------
+parametrize_with_checks : Runs these and scikit-learn's.
+"""[1:-1]

@@ -47,6 +47,7 @@ from skrecsec.utils._estimator_checks._recommenders import (
     check_recommend_masks_rated_items,
 )
 from skrecsec.utils._estimator_checks._tools import kind_of
+from skrecsec.utils._signatures import describe
 
 __all__ = [
     "attack_checks",
@@ -132,17 +133,11 @@ def _our_checks(estimator):
     )()
 
 
+@describe
 def recommender_checks() -> Iterator[Callable]:
     """Yield the checks of the recommender contract; each takes an estimator.
 
-    Yields
-    ------
-    check : callable
-        ``check(estimator)`` raises an AssertionError if the estimator fails.
-
-    See Also
-    --------
-    parametrize_with_checks : Runs these and scikit-learn's.
+    %(checks)s
 
     Examples
     --------
@@ -160,17 +155,11 @@ def recommender_checks() -> Iterator[Callable]:
     yield from _common_checks()
 
 
+@describe
 def attack_checks() -> Iterator[Callable]:
     """Yield the checks of the attack contract; each takes an estimator.
 
-    Yields
-    ------
-    check : callable
-        ``check(estimator)`` raises an AssertionError if the estimator fails.
-
-    See Also
-    --------
-    parametrize_with_checks : Runs these and scikit-learn's.
+    %(checks)s
 
     Examples
     --------
