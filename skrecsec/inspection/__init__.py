@@ -1,4 +1,4 @@
-"""Displays: plots of attacks and defences, in scikit-learn's manner."""
+"""Displays: plots of attacks and defenses, in scikit-learn's manner."""
 
 from skrecsec.inspection._attack_curve import AttackCurveDisplay
 from skrecsec.inspection._rank_shift import RankShiftDisplay

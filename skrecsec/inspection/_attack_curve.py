@@ -12,7 +12,7 @@ from skrecsec.utils._signatures import complete
 
 @complete
 class AttackCurveDisplay(BaseDisplay):
-    """A metric over a setting of attacks or defences, with confidence bands.
+    """A metric over a setting of attacks or defenses, with confidence bands.
 
     Parameters
     ----------

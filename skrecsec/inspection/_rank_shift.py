@@ -15,7 +15,7 @@ from skrecsec.utils._signatures import complete
 class RankShiftDisplay(BaseDisplay):
     """Distributions of the places by which an attack moves its targets up.
 
-    An attack that works moves its distribution to the right of 0, a defence that works brings it
+    An attack that works moves its distribution to the right of 0, a defense that works brings it
     back. Make one with `from_study`, `from_predictions` or `from_estimator`.
 
     Parameters
