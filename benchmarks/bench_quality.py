@@ -19,7 +19,7 @@ import scipy.sparse as sp
 
 from skrecsec import AverageAttackTransformer, MFRecommender, TCDRecommender
 from skrecsec.datasets import fetch_movielens_1m
-from skrecsec.experiments._paper import DATASETS
+from skrecsec.experiments.paper._settings import DATASETS
 from skrecsec.metrics import hit_ratio_score, target_hit_ratio_score
 
 # The items that the paper's published experiments target, by dataset and kind.

@@ -4,8 +4,8 @@ import csv
 import json
 from pathlib import Path
 
-from skrecsec.experiments import _paper
-from skrecsec.experiments._artifacts import OWN_ATTACKS
+from skrecsec.experiments.paper import _settings
+from skrecsec.experiments.paper._settings import OWN_ATTACKS
 from skrecsec.metrics import robustness_improvement_score
 
 RESULTS = Path(__file__).parent / "results"
@@ -146,10 +146,10 @@ def _printed_hit_ratios():
 
     Its table 4 repeats them in part with shifted columns.
     """
-    datasets = {_paper.DATASETS[name].title: name for name in DATASETS}
+    datasets = {_settings.DATASETS[name].title: name for name in DATASETS}
     return {
         (datasets[row["dataset"]], row["targets"], row["attack"]): (row["origin"], row["hr50"])
-        for row in _paper.printed_numbers("table3")
+        for row in _settings.printed_numbers("table3")
         if row["knowledge"] == 0.4
     }
 

@@ -1,7 +1,9 @@
-"""Versions, for what is to be traced back to them."""
+"""Versions, and the processor, for what is to be traced back to them."""
 
 from __future__ import annotations
 
+import contextlib
+import platform
 from importlib.metadata import version
 
 
@@ -15,3 +17,34 @@ def package_version() -> str:
 def package_versions(*names: str) -> dict[str, str]:
     """Return the versions of skrecsec and of packages."""
     return {"skrecsec": package_version(), **{name: version(name) for name in names}}
+
+
+def processor() -> dict[str, str]:
+    """Return the model of the processor, and the kind of processor that kernels are compiled for.
+
+    The same seed gives the same bits on processors of one kind: compiled code adds up in the order
+    that suits the width of the processor's registers.
+
+    Examples
+    --------
+    >>> from skrecsec.utils._versions import processor
+    >>> list(processor())
+    ['model', 'compiled_for']
+    """
+    import llvmlite.binding
+    import numba
+
+    target = numba.config.CPU_NAME or llvmlite.binding.get_host_cpu_name()
+    return {"model": _processor_model(), "compiled_for": target}
+
+
+def _processor_model():
+    with (
+        contextlib.suppress(OSError),
+        open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file,
+    ):
+        for line in file:
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

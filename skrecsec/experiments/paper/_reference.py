@@ -8,38 +8,19 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.base import BaseRecommender
-
-
-class PopularityRecommender(BaseRecommender):
-    """Recommends to everyone what most users have rated.
-
-    Examples
-    --------
-    >>> from skrecsec.experiments._reference import PopularityRecommender
-    >>> X = [[5, 0, 1], [3, 0, 0], [0, 2, 4]]
-    >>> PopularityRecommender().fit(X).predict(X)[0]
-    array([2., 1., 2.])
-    """
-
-    def fit(self, X, y=None):
-        """Count the ratings of each item."""
-        X = self._check_ratings(X)
-        self.counts_ = np.bincount(X.indices, minlength=X.shape[1])
-        return self
-
-    def _score_profiles(self, X):
-        return np.tile(self.counts_.astype(float), (X.shape[0], 1))
+from skrecsec.recommenders import PopularityRecommender
 
 
 class ImplicitRecommender(BaseRecommender):
-    """A model of the package `implicit`, which is trained to rank what was rated above the rest.
+    """A model of the package `implicit`, with the settings that saved results were made with.
 
-    Its factors of the training profiles are used; profiles are not folded in.
+    Its factors of the training profiles are used; profiles are not folded in, as those of
+    :class:`skrecsec.recommenders.ImplicitRecommender` are.
 
     Parameters
     ----------
     model : {"als", "bpr"}
-        Weighted least squares, or Bayesian personalised ranking.
+        Weighted least squares, or Bayesian personalized ranking.
 
     random_state : int, RandomState instance or None, default=None
         Determines the initial factors and the samples.

@@ -11,7 +11,7 @@ import numpy as np
 
 from skrecsec.experiments._tables import markdown_table
 from skrecsec.utils._figures import as_bytes, figure_without_window
-from skrecsec.utils._versions import package_versions
+from skrecsec.utils._versions import package_versions, processor
 
 _PACKAGES = ("scikit-learn", "numpy", "scipy", "numba", "torch", "joblib")
 
@@ -21,7 +21,7 @@ def rows_as_csv(rows: list[dict]) -> str:
 
     Examples
     --------
-    >>> from skrecsec.experiments._output import rows_as_csv
+    >>> from skrecsec.experiments.paper._output import rows_as_csv
     >>> print(rows_as_csv([{"attack": "DL", "mean": 1 / 3, "p": float("nan")}]))
     attack,mean,p
     DL,0.333333,
@@ -85,6 +85,11 @@ def draw_panels(title: str, panels) -> dict[str, bytes]:
 
 
 def provenance(command: str, **settings) -> str:
-    """Return, as JSON, the command, the settings and the versions that results come from."""
-    versions = package_versions(*_PACKAGES) | {"python": platform.python_version()}
-    return json.dumps({"command": command, **settings, "versions": versions}, indent=2) + "\n"
+    """Return, as JSON, what results come from: command, settings, versions and processor."""
+    source = {
+        "command": command,
+        **settings,
+        "versions": package_versions(*_PACKAGES) | {"python": platform.python_version()},
+        "processor": processor(),
+    }
+    return json.dumps(source, indent=2) + "\n"

@@ -7,18 +7,10 @@ from collections.abc import Callable
 from importlib import resources
 from typing import NamedTuple
 
-from skrecsec.attacks import (
-    AUSHAttackTransformer,
-    AverageAttackTransformer,
-    CoAttackTransformer,
-    DLAttackTransformer,
-    GCoAttackTransformer,
-    PGAAttackTransformer,
-    RandomAttackTransformer,
-    TNAAttackTransformer,
-)
+import skrecsec.attacks
+import skrecsec.recommenders  # noqa: F401 - what is imported is registered
 from skrecsec.datasets import fetch_filmtrust, fetch_movielens_1m, fetch_movielens_100k
-from skrecsec.recommenders import ATRecommender, MFRecommender, TCDRecommender
+from skrecsec.utils._registry import find
 
 
 class PaperDataset(NamedTuple):
@@ -64,16 +56,10 @@ DATASETS = {
     ),
 }
 
-ATTACKS = {
-    "Average": AverageAttackTransformer,
-    "Random": RandomAttackTransformer,
-    "AUSH": AUSHAttackTransformer,
-    "PGA": PGAAttackTransformer,
-    "TNA": TNAAttackTransformer,
-    "DL": DLAttackTransformer,
-    "CoAttack": CoAttackTransformer,
-    "GCoAttack": GCoAttackTransformer,
-}
+ATTACKS = ("Average", "Random", "AUSH", "PGA", "TNA", "DL", "CoAttack", "GCoAttack")
+OWN_ATTACKS = ("CoAttack", "GCoAttack")
+KINDS = ("random", "unpopular")  # of targets
+RECOMMENDERS = ("MF", "AT", "RAT", "TCD")
 KNOWLEDGE = (0.2, 0.4, 0.6, 0.8, 1.0)
 ATTACK_SIZES = (0.01, 0.02, 0.03, 0.04, 0.05)
 PSEUDO_LABEL_RATIOS = (0.05, 0.1, 0.2, 0.3, 0.5)
@@ -81,27 +67,24 @@ PSEUDO_LABEL_RATIOS = (0.05, 0.1, 0.2, 0.3, 0.5)
 
 def make_attack(name: str, *, knowledge: float = 0.4, attack_size: float = 0.03):
     """Return an attack of the paper; its settings are the same for all datasets."""
-    return ATTACKS[name](knowledge=knowledge, attack_size=attack_size)
+    return find("attack", name.lower())(knowledge=knowledge, attack_size=attack_size)
 
 
 def make_recommenders(dataset: str, pseudo_label_ratio: float = 1.0) -> dict:
-    """Return the victim and the paper's three defences, by name."""
+    """Return the victim and the paper's three defenses, by name."""
+    recommenders = {name: find("recommender", name.lower())() for name in RECOMMENDERS}
     setting = DATASETS[dataset]
-    return {
-        "MF": MFRecommender(),
-        "AT": ATRecommender(),
-        "RAT": ATRecommender(perturbation="random"),
-        "TCD": TCDRecommender(
-            n_pretrain_iter=setting.n_pretrain_iter,
-            pseudo_label_ratio=pseudo_label_ratio,
-            reg=setting.reg,
-        ),
-    }
+    recommenders["TCD"].set_params(
+        n_pretrain_iter=setting.n_pretrain_iter,
+        pseudo_label_ratio=pseudo_label_ratio,
+        reg=setting.reg,
+    )
+    return recommenders
 
 
 def printed_numbers(table: str) -> list[dict]:
     """Return the cells of the paper's table 3, 4 or 5, with its hit ratios as floats."""
-    file = resources.files("skrecsec.experiments") / "printed" / f"{table}.csv"
+    file = resources.files("skrecsec.experiments.paper") / "printed" / f"{table}.csv"
     with file.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
     return [

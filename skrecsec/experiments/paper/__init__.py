@@ -1,0 +1,1 @@
+"""What only the experiments of the paper need: settings, tables, figures, printed numbers."""
