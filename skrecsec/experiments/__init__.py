@@ -1,4 +1,4 @@
-"""Repeated studies of attacks and defences: parallel, resumable, with significance."""
+"""Repeated studies of attacks and defenses: parallel, resumable, with significance."""
 
 # For the command line, which runs a plan; not public.
 from skrecsec.experiments._plan import Plan as Plan

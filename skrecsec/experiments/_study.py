@@ -1,4 +1,4 @@
-"""Running a study: many repeats of attacks and defences, in parallel and resumable."""
+"""Running a study: many repeats of attacks and defenses, in parallel and resumable."""
 
 from __future__ import annotations
 
