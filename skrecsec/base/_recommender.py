@@ -131,8 +131,10 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
     def _score(self, X):
         """Return predictions for checked profiles; empty ones get what is popular."""
         scores = self._score_profiles(X)
+        _expect_shape("predictions", scores, X.shape)
         is_empty = np.diff(X.indptr) == 0
         if is_empty.any() and hasattr(self, "item_popularity_"):
+            _expect_shape("item_popularity_", self.item_popularity_, X.shape[1:])
             scores = np.where(is_empty[:, np.newaxis], self.item_popularity_, scores)
         return scores
 
@@ -157,3 +159,9 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
         tags.input_tags.positive_only = True
         tags.target_tags.required = False
         return tags
+
+
+def _expect_shape(what, array, shape):
+    # Attributes can be changed, and what is learned of some items says nothing of others.
+    if np.shape(array) != shape:
+        raise ValueError(f"{what} of shape {np.shape(array)} do not fit; {shape} is expected.")

@@ -90,7 +90,7 @@ def choose_targets(
     Raises
     ------
     ValueError
-        If given items are no items.
+        If given items are no items, or `X` has indices outside of its shape.
 
     Notes
     -----
@@ -104,6 +104,7 @@ def choose_targets(
     >>> choose_targets(sp.csr_array((4, 3)), [2, 0], 5, np.random.default_rng(0))
     array([2, 0])
     """
+    check_structure(X)
     n_items = X.shape[1]
     if not isinstance(target_items, str):
         return check_target_items(target_items, n_items, item_names=item_names)

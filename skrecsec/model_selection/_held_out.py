@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.utils._held_out import held_out_items
+from skrecsec.utils._sparse import check_structure
 
 __all__ = ["HeldOut"]
 
@@ -95,6 +96,7 @@ class HeldOut:
                 )
             if rows.ndim == 0:
                 return self._items_of_user(rows.item())
+        check_structure(self.matrix, "matrix")  # it can have been changed
         return HeldOut(self.matrix[rows])
 
     def _items_of_user(self, user):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+import datetime
+from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,6 +11,7 @@ from sklearn.model_selection import BaseCrossValidator, KFold, ShuffleSplit
 from sklearn.utils import check_random_state, indexable
 
 from skrecsec.utils._signatures import complete
+from skrecsec.utils._sparse import check_structure, fresh_csr
 from skrecsec.utils._typing import MatrixLike
 from skrecsec.utils.validation import check_ratings
 
@@ -32,9 +34,9 @@ def leave_one_out_split(
     timestamps : sparse matrix of shape (n_users, n_items) or array-like of shape (n_ratings,), \
             default=None
         When the ratings were given: a sparse matrix that stores an entry exactly where `X` does, or
-        one number per rating in the order of ``X.data``, for which `X` must be CSR. Stored zeros
-        are times like any other. If given, the latest rating is hidden, and of several latest ones
-        a random one; if None, a random rating is.
+        one number or datetime per rating in the order of ``X.data``, for which `X` must be CSR.
+        Stored zeros are times like any other. If given, the latest rating is hidden, and of several
+        latest ones a random one; if None, a random rating is.
 
     random_state : int, RandomState instance or None, default=None
         Determines which ratings are hidden. Pass an int for reproducible output across multiple
@@ -53,7 +55,7 @@ def leave_one_out_split(
     ------
     ValueError
         If `X` is not a valid rating matrix, `timestamps` do not belong to the ratings of `X` or
-        contain NaN.
+        contain NaN or NaT.
 
     See Also
     --------
@@ -115,10 +117,13 @@ def _choose_one_per_user(candidates, users, rng):
 def _align_timestamps(timestamps, X, ratings):
     """Return one timestamp per rating, in the order of ``ratings.data``."""
     if sp.issparse(timestamps):
+        check_structure(timestamps, "timestamps")
         n_stored = timestamps.nnz
-        times = sp.csr_array(timestamps)
+        times = sp.csr_array(
+            timestamps.tocsr() if timestamps.format != "csr" else fresh_csr(timestamps)
+        )
     else:
-        values = np.asarray(timestamps)
+        values = _as_numbers(np.asarray(timestamps))
         if not (sp.issparse(X) and X.format == "csr"):
             raise ValueError(
                 "timestamps in the order of X.data need X in CSR format; convert X first, or pass "
@@ -148,9 +153,23 @@ def _align_timestamps(timestamps, X, ratings):
     return times.data
 
 
+def _as_numbers(values):
+    """Return dates and times as numbers in the same order, all else as it is."""
+    if values.dtype.kind == "O" and all(isinstance(v, datetime.datetime) for v in values.flat):
+        if all(v.tzinfo is not None for v in values.flat):
+            return np.array([v.timestamp() for v in values.flat]).reshape(values.shape)
+        if all(v.tzinfo is None for v in values.flat):
+            values = values.astype("datetime64[us]")
+    if values.dtype.kind in "mM":
+        if np.isnat(values).any():
+            raise ValueError("timestamps contain NaT.")
+        return values.astype(np.int64)
+    return values
+
+
 def _check_times(values):
     if values.dtype.kind not in "iuf":
-        raise ValueError(f"timestamps must be numbers, got dtype {values.dtype}.")
+        raise ValueError(f"timestamps must be numbers or datetimes, got dtype {values.dtype}.")
     if np.isnan(values).any():
         raise ValueError("timestamps contain NaN.")
 
@@ -201,6 +220,7 @@ class WeakGeneralization(BaseCrossValidator):
 
         %(split)s
         """
+        _check_structures(X, y)
         X, y = indexable(X, y)
         n_users = X.shape[0] if hasattr(X, "shape") else len(X)
         for _ in range(self.n_splits):
@@ -241,7 +261,8 @@ class StrongGeneralization(BaseCrossValidator):
     Raises
     ------
     ValueError
-        If `n_splits` is not a positive integer or the parameters contradict each other.
+        If `n_splits`, `test_size` or `random_state` is not what it can be, or the parameters
+        contradict each other.
 
     See Also
     --------
@@ -275,6 +296,9 @@ class StrongGeneralization(BaseCrossValidator):
         self.test_size = test_size
         self.shuffle = shuffle
         self.random_state = random_state
+        if test_size is not None:
+            _check_test_size(test_size)
+        _check_seed(random_state)
         self._splitter()  # contradictions are reported at once, as scikit-learn's splitters do
 
     def _splitter(self):
@@ -289,6 +313,7 @@ class StrongGeneralization(BaseCrossValidator):
 
         %(split)s
         """
+        _check_structures(X, y)
         yield from self._splitter().split(X, y)
 
     def get_n_splits(self, X=None, y=None, groups=None) -> int:
@@ -297,6 +322,35 @@ class StrongGeneralization(BaseCrossValidator):
         %(get_n_splits)s
         """
         return self.n_splits
+
+
+def _check_structures(X, y):
+    """Refuse matrices that are none, before code converts or cuts them that does not look."""
+    for name, matrix in (("X", X), ("y", getattr(y, "matrix", y))):
+        if sp.issparse(matrix):
+            check_structure(matrix, name)
+
+
+def _check_test_size(test_size):
+    if isinstance(test_size, Integral) and not isinstance(test_size, bool):
+        is_valid = test_size >= 1
+    else:
+        is_valid = isinstance(test_size, Real) and not isinstance(test_size, bool)
+        is_valid = is_valid and 0 < test_size < 1
+    if not is_valid:
+        raise ValueError(
+            f"test_size must be a fraction in (0, 1), a number of users or None, got {test_size!r}."
+        )
+
+
+def _check_seed(random_state):
+    try:
+        check_random_state(random_state)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"random_state must be an int from 0 to {2**32 - 1}, a RandomState or None, got "
+            f"{random_state!r}."
+        ) from None
 
 
 def _check_n_splits(n_splits):

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.utils._items import check_item_indices
+from skrecsec.utils._sparse import check_structure, fresh_csr
 
 __all__ = ["held_out_items"]
 
@@ -79,8 +80,9 @@ def _from_sparse(y, n_rows, n_items, name):
             f"{name} must have the shape of X, {(n_rows, n_items)}, rows are users and columns are "
             f"items; got a sparse matrix of shape {y.shape}."
         )
-    y = sp.csr_array(y)
-    if np.isnan(y.data).any():
+    check_structure(y, name)
+    y = sp.csr_array(y.tocsr() if y.format != "csr" else fresh_csr(y))
+    if y.dtype.kind == "f" and np.isnan(y.data).any():
         raise ValueError(f"{name} contains NaN.")
     if not y.has_canonical_format:
         # Sorts as well. On a copy, since the arrays are still the caller's.

@@ -141,9 +141,10 @@ def top_k(scores: np.ndarray, k: int, *, seen=None) -> np.ndarray:
     array([[ 1,  2,  0, -1]])
     """
     k = check_k(k)
+    masked = _seen_arrays(seen, np.shape(scores))
     scores = _check_scores(scores, seen)
     items = np.full((scores.shape[0], k), -1, dtype=np.int64)
-    _fill_top_k(scores, min(k, scores.shape[1]), items, *_seen_arrays(seen, scores.shape))
+    _fill_top_k(scores, min(k, scores.shape[1]), items, *masked)
     return items
 
 
@@ -189,6 +190,7 @@ def item_ranks(scores: np.ndarray, rows: np.ndarray, items: np.ndarray, *, seen=
     >>> item_ranks(scores, np.array([0, 0, 0]), np.array([0, 2, 3]))
     array([ 2,  1, -1])
     """
+    masked = _seen_arrays(seen, np.shape(scores))
     scores = _check_scores(scores, seen)
     rows = np.ascontiguousarray(rows, dtype=np.intp)
     items = np.ascontiguousarray(items, dtype=np.intp)
@@ -197,7 +199,7 @@ def item_ranks(scores: np.ndarray, rows: np.ndarray, items: np.ndarray, *, seen=
         if index.size and (index.min() < 0 or index.max() >= n):
             raise IndexError(f"rows or items lie outside of scores of shape {scores.shape}.")
     ranks = np.empty(rows.size, dtype=np.int64)
-    _fill_ranks(scores, rows, items, ranks, *_seen_arrays(seen, scores.shape))
+    _fill_ranks(scores, rows, items, ranks, *masked)
     return ranks
 
 

@@ -78,11 +78,9 @@ def profiles_for(estimator, X) -> Profiles:
     """
     check_estimator(estimator)
     recommender, X = last_step(estimator, X)
-    if sp.issparse(X) and X.format != "csr":
-        X = X.tocsr()
     seen = check_pattern(X)
-    if sp.issparse(X):
-        X = fresh_csr(X)
+    if sp.issparse(X):  # and checked, so that it can be converted
+        X = fresh_csr(X.tocsr())
     names = getattr(X, "columns", None)
 
     def score_rows(rows):

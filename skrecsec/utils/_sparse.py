@@ -95,15 +95,23 @@ def _fail(name, reason):
     raise ValueError(f"{name} is no valid sparse matrix: {reason}.")
 
 
+def _check_values(X, n_dimensions, name):
+    if X.data.ndim != n_dimensions:
+        _fail(name, f"its values are an array of shape {X.data.shape}")
+
+
 def _check_csr(X, name):
+    _check_values(X, 1, name)
     check_compressed(X.indptr, X.indices, X.data.shape[0], X.shape, name)
 
 
 def _check_csc(X, name):
+    _check_values(X, 1, name)
     check_compressed(X.indptr, X.indices, X.data.shape[0], X.shape[::-1], name, _AXES[::-1])
 
 
 def _check_bsr(X, name):
+    _check_values(X, 3, name)
     blocks = tuple(n // size for n, size in zip(X.shape, X.data.shape[1:], strict=True))
     check_compressed(
         X.indptr, X.indices, X.data.shape[0], blocks, name, ("row of blocks", "column of blocks")
@@ -111,6 +119,7 @@ def _check_bsr(X, name):
 
 
 def _check_coo(X, name):
+    _check_values(X, 1, name)
     if len({X.row.size, X.col.size, X.data.size}) > 1:
         _fail(name, "its arrays have different lengths")
     for indices, n, axis in zip((X.row, X.col), X.shape, _AXES, strict=True):
@@ -124,13 +133,28 @@ def _check_lil(X, name):
     _check_range(np.asarray(indices) if indices else np.empty(0, int), X.shape[1], name, _AXES[1])
 
 
-# The other formats of SciPy, DIA and DOK, are converted by code that checks.
+def _check_dok(X, name):
+    entries = np.array(list(X.keys())).reshape(-1, 2)
+    for indices, n, axis in zip(entries.T, X.shape, _AXES, strict=True):
+        _check_range(indices, n, name, axis)
+
+
+def _check_dia(X, name):
+    _check_values(X, 2, name)
+    if X.offsets.shape != X.data.shape[:1] or X.offsets.dtype.kind not in "iu":
+        _fail(name, f"{X.data.shape[0]} diagonals have {X.offsets.size} places")
+    if np.unique(X.offsets).size < X.offsets.size:
+        _fail(name, "it stores a diagonal twice")
+
+
 _CHECKS = {
     "csr": _check_csr,
     "csc": _check_csc,
     "bsr": _check_bsr,
     "coo": _check_coo,
     "lil": _check_lil,
+    "dok": _check_dok,
+    "dia": _check_dia,
 }
 
 

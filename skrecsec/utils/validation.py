@@ -135,7 +135,7 @@ def check_pattern(X, *, name: str = "X") -> sp.csr_array:
     )  # fmt: skip
     X = X if sp.issparse(X) else sp.csr_array(X.astype(np.float64, copy=False))
     if X.dtype.kind == "f":
-        _check_finite(X.data if X.format != "lil" else X.tocsr().data, name)
+        _check_finite(X.tocsr().data if X.format in ("lil", "dok") else X.data, name)
     return pattern_of(X, name)
 
 
