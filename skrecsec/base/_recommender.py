@@ -130,12 +130,15 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
 
     def _score(self, X):
         """Return predictions for checked profiles; empty ones get what is popular."""
+        popularity = getattr(self, "item_popularity_", None)
+        if popularity is not None:
+            # Attributes can be changed, and code that does not look may be called below.
+            _expect_shape("item_popularity_", popularity, X.shape[1:])
         scores = self._score_profiles(X)
         _expect_shape("predictions", scores, X.shape)
         is_empty = np.diff(X.indptr) == 0
-        if is_empty.any() and hasattr(self, "item_popularity_"):
-            _expect_shape("item_popularity_", self.item_popularity_, X.shape[1:])
-            scores = np.where(is_empty[:, np.newaxis], self.item_popularity_, scores)
+        if is_empty.any() and popularity is not None:
+            scores = np.where(is_empty[:, np.newaxis], popularity, scores)
         return scores
 
     def _check_ratings(self, X):
@@ -162,6 +165,5 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
 
 
 def _expect_shape(what, array, shape):
-    # Attributes can be changed, and what is learned of some items says nothing of others.
     if np.shape(array) != shape:
         raise ValueError(f"{what} of shape {np.shape(array)} do not fit; {shape} is expected.")

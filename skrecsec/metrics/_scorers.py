@@ -26,6 +26,7 @@ from skrecsec.utils._scoring import (
     steps_of,
 )
 from skrecsec.utils._signatures import complete
+from skrecsec.utils.validation import check_ratings
 
 
 @register("scorer", "hit_ratio")
@@ -371,8 +372,11 @@ def _training_sets(attack, later_steps):
             "The attack has no genuine_ratings_, which pickled attacks do not hold: fit it with "
             "keep_ratings=True, or set genuine_ratings_ to the ratings that it was fitted on."
         )
-    for ratings in (genuine, sp.vstack([genuine, attack.poison_], format="csr")):
-        X = ratings
+    # Attributes can be changed, and SciPy does not look at what it stacks.
+    genuine, poison = (
+        check_ratings(ratings, allow_no_ratings=True) for ratings in (genuine, attack.poison_)
+    )
+    for X in (genuine, type(genuine)(sp.vstack([genuine, poison], format="csr"))):
         for step in later_steps:
             X = step.transform(X)
         yield X

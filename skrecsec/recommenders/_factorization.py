@@ -166,15 +166,21 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
 
     def _score_profiles(self, X):
         """Fold profiles in: O(n_ratings n_factors^2 + n_rows n_factors^3) at most."""
-        ratings = X.data / self.rating_levels_[-1]
+        ratings = X.data / self._highest_level()
         profiles = fold_in(self.item_factors_, X, ratings, self.fold_in_reg)
         return self._score_factors(profiles)
 
     def _score_factors(self, profiles):
         with single_threaded():
             scores = profiles @ self.item_factors_.T.astype(np.float64)
-        scores *= self.rating_levels_[-1]
+        scores *= self._highest_level()
         return scores
+
+    def _highest_level(self):
+        levels = np.asarray(self.rating_levels_)
+        if levels.ndim != 1 or levels.size == 0 or not 0 < levels[-1] < np.inf:
+            raise ValueError(f"rating_levels_ must be sorted positive levels, got {levels}.")
+        return levels[-1]
 
 
 class _EpochReport:

@@ -12,6 +12,7 @@ from skrecsec.utils._compat import Interval
 from skrecsec.utils._ranking import row_blocks, top_k
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
+from skrecsec.utils._sparse import check_structure
 
 
 @register("recommender", "itemknn", title="ItemKNN", defends=False)
@@ -85,6 +86,7 @@ class ItemKNNRecommender(BaseInteractionRecommender):
         self.similarities_ = sp.csr_array(sp.vstack(blocks, format="csr"))
 
     def _score_profiles(self, X):
+        check_structure(self.similarities_, "similarities_")
         return (X @ self.similarities_.T).toarray()
 
 

@@ -133,6 +133,9 @@ class ImplicitRecommender(BaseInteractionRecommender):
             return users @ np.asarray(self.model_.item_factors, dtype=np.float64).T
 
     def _score_profiles(self, X):
+        n_items = len(getattr(self.model_, "item_factors", self.item_popularity_))
+        if n_items != X.shape[1]:  # which compiled code does not look at
+            raise ValueError(f"The model has factors of {n_items} items, not of {X.shape[1]}.")
         with single_threaded():
             return self._fold_in(self.model_, X)
 
