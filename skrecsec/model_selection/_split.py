@@ -169,7 +169,7 @@ def _as_numbers(values):
 
 def _check_times(values):
     if values.dtype.kind not in "iuf":
-        raise ValueError(f"timestamps must be numbers or datetimes, got dtype {values.dtype}.")
+        raise ValueError(f"timestamps must be numbers, got dtype {values.dtype}.")
     if np.isnan(values).any():
         raise ValueError("timestamps contain NaN.")
 

@@ -1,5 +1,6 @@
 """Hidden ratings, splitters and HeldOut, also inside stock scikit-learn model selection."""
 
+import datetime
 import pickle
 
 import numpy as np
@@ -209,16 +210,83 @@ def test_stored_zero_ratings_are_refused():
         ([1, 2, 3], r"shape \(4,\); got shape \(3,\)"),
         (np.ones((2, 3)), r"shape \(4,\); got shape \(2, 3\)"),
         ([1, 2, 3, np.nan], "timestamps contain NaN"),
-        (
-            np.array(["2020-01-01"] * 4, dtype="datetime64[s]"),
-            "must be numbers, got dtype datetime",
-        ),
     ],
 )
 def test_times_that_do_not_belong_to_the_ratings_are_refused(timestamps, message):
     X = sp.csr_array([[3, 4, 0], [0, 2, 4]])
     with pytest.raises(ValueError, match=message):
         leave_one_out_split(X, timestamps=timestamps)
+
+
+DAYS = np.array([3, 1, 2, 9], dtype="timedelta64[D]")
+MOMENTS = np.datetime64("2020-01-01") + DAYS
+
+
+@pytest.mark.parametrize(
+    "timestamps",
+    [
+        MOMENTS.astype("datetime64[D]"),
+        MOMENTS.astype("datetime64[ns]"),
+        DAYS,
+        MOMENTS.astype("datetime64[s]").tolist(),
+        [moment.replace(tzinfo=datetime.UTC) for moment in MOMENTS.astype("M8[s]").tolist()],
+        pd.Series(MOMENTS),
+        pd.Series(MOMENTS).dt.tz_localize("Europe/Rome"),
+        pd.DatetimeIndex(MOMENTS),
+    ],
+    ids=["days", "nanoseconds", "durations", "naive", "aware", "series", "zone", "index"],
+)
+def test_dates_and_times_are_timestamps(timestamps):
+    X = sp.csr_array([[3, 4, 0], [0, 2, 4]])
+    _, y = leave_one_out_split(X, timestamps=timestamps)
+    np.testing.assert_array_equal(y, [0, 2])
+
+
+@pytest.mark.parametrize(
+    ("timestamps", "message"),
+    [
+        (np.array(["2020-01-01"] * 3 + ["NaT"], dtype="datetime64[D]"), "contain NaT"),
+        (np.array([1, 2, 3, "NaT"], dtype="timedelta64[s]"), "contain NaT"),
+        (pd.Series(MOMENTS).where([True, True, False, True]), "contain NaT"),
+        (["2020-01-01"] * 4, "must be numbers, got dtype <U10"),
+        (
+            [datetime.datetime(2020, 1, 1)] * 3
+            + [datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)],
+            "must be numbers, got dtype object",
+        ),
+    ],
+)
+def test_what_is_no_time_is_refused(timestamps, message):
+    with pytest.raises(ValueError, match=message):
+        leave_one_out_split(sp.csr_array([[3, 4, 0], [0, 2, 4]]), timestamps=timestamps)
+
+
+@pytest.mark.parametrize(
+    "test_size", [2.0, 1.0, 0, 0.0, -1, -0.5, True, False, np.nan, np.inf, "0.5", [0.5], np.True_]
+)
+def test_test_size_is_a_fraction_or_a_number(test_size):
+    with pytest.raises(ValueError, match=r"^test_size must be"):
+        StrongGeneralization(test_size=test_size)
+
+
+@pytest.mark.parametrize("random_state", ["x", -1, 2**32, 0.5, np.random.default_rng(0)])
+def test_random_state_is_checked_when_a_splitter_is_made(random_state):
+    with pytest.raises(ValueError, match=r"^random_state must be"):
+        StrongGeneralization(random_state=random_state)
+
+
+@pytest.mark.parametrize("test_size", [0.5, 1, np.float32(0.5), np.int32(2)])
+def test_test_size_may_be_a_number_of_numpy(test_size):
+    (split,) = StrongGeneralization(1, test_size=test_size, random_state=0).split(np.ones((4, 2)))
+    assert split[1].size == (2 if test_size != 1 else 1)
+
+
+@pytest.mark.parametrize("make", [WeakGeneralization, StrongGeneralization])
+def test_n_splits_may_be_an_integer_of_numpy(make):
+    assert make(n_splits=np.int64(3)).get_n_splits() == 3
+    for n_splits in (True, np.True_, 3.0, np.float64(3), "3", None, 0):
+        with pytest.raises(ValueError, match=r"^n_splits must be"):
+            make(n_splits=n_splits)
 
 
 @pytest.mark.parametrize("container", [sp.coo_array, sp.csc_array, np.array])
