@@ -40,14 +40,12 @@ def attack_and_defend(argv: Sequence[str] | None, *, prog: str) -> int:
     try:
         _run(make_plan(X, arguments), outcome)
     except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt):
+            error = KeyboardInterrupt()  # whose notes are of units, of which nobody has heard here
+        error.add_note(f"{outcome.n_repeats} of {arguments.repeats} repeats were finished")
         if outcome.n_repeats:
             _publish(outcome, command)
-            error.add_note(
-                f"the result is that of {outcome.n_repeats} repeats, which were finished"
-            )
-        elif isinstance(error, KeyboardInterrupt):
-            error.add_note("no repeat was finished")
-        raise
+        raise error from None
     _publish(outcome, command)
     return 0
 

@@ -21,6 +21,7 @@ from skrecsec.experiments._progress import Progress
 from skrecsec.experiments._records import RecordStore
 from skrecsec.experiments._statistics import CLEAN
 from skrecsec.experiments._units import Unit, forget_repeat, run_task
+from skrecsec.experiments._workers import interrupts_ignored
 from skrecsec.utils._shell import describe_error
 
 # Where a backend cannot hand over results one by one, so many units per worker are done at once.
@@ -142,7 +143,9 @@ class _Runner:
         """Yield units and their records as they are finished."""
         tasks = (self._task(unit, done) for unit in units)
         if self.parallel.return_generator:
-            yield from self._start(tasks)
+            with interrupts_ignored():
+                outcomes = self._start(tasks)
+            yield from outcomes
             return
         while portion := list(islice(tasks, _PORTION * self.n_workers)):
             yield from self._start(portion)

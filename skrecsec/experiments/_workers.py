@@ -1,9 +1,11 @@
-"""Worker processes that do not outlive the process that they work for."""
+"""Worker processes that end with the process that they work for, and not before."""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import signal
 import threading
 import time
 
@@ -58,3 +60,23 @@ def _watch(parent):
     while os.getppid() == parent:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     os._exit(1)  # at once: nobody is left to hear of it
+
+
+@contextlib.contextmanager
+def interrupts_ignored():
+    """Ignore Ctrl-C, for as long as it takes to start processes, and in these for good.
+
+    A terminal sends it to all processes. It is for the one that was started by hand to end the
+    others; they would only show a traceback each, of whatever they were doing. To hold it back with
+    a signal mask does not do: starting processes, joblib clears that.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if handler is None or not in_main_thread:  # it cannot be changed, or not be restored
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)

@@ -26,8 +26,9 @@ class HelpFormatter(argparse.HelpFormatter):
 class OneLineErrorParser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage."""
 
-    def __init__(self, *, formatter_class=HelpFormatter, allow_abbrev=False, **options):
-        super().__init__(formatter_class=formatter_class, allow_abbrev=allow_abbrev, **options)
+    def __init__(self, prog=None, *, formatter_class=HelpFormatter, allow_abbrev=False, **options):
+        options |= {"formatter_class": formatter_class, "allow_abbrev": allow_abbrev}
+        super().__init__(prog, **options)
 
     def error(self, message):
         """Exit with status 2."""

@@ -1,0 +1,136 @@
+"""What the command line offers, and that its report says one thing once."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import matplotlib.figure
+import numpy as np
+import pytest
+
+from skrecsec import __version__, cli
+from skrecsec.__main__ import main
+from skrecsec.cli import _job, _page
+from skrecsec.cli._parser import make_parser
+from skrecsec.experiments import run_by_repeat
+from skrecsec.utils import _registry
+from skrecsec.utils._arguments import OneLineErrorParser
+
+
+def test_version_and_names(capsys):
+    for run, prog in ((main, "python -m skrecsec"), (cli.main, "skrecsec")):
+        with pytest.raises(SystemExit) as end:
+            run(["--version"])
+        assert end.value.code == 0
+        assert capsys.readouterr().out == f"skrecsec {__version__}\n"
+        with pytest.raises(SystemExit):
+            run(["--nonsense"])
+        assert capsys.readouterr().err.startswith(f"{prog}: error: unrecognized")
+
+
+def test_the_command_is_installed():
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(text)["project"]["scripts"] == {"skrecsec": "skrecsec.cli:main"}
+
+
+def test_help_tells_each_default_once():
+    parser = make_parser("skrecsec")
+    formatter = parser.formatter_class("skrecsec")
+    for action in parser._actions:
+        help_text = formatter._expand_help(action)
+        assert "None" not in help_text
+        assert help_text.count("(default:") == (action.default not in (None, "==SUPPRESS=="))
+    assert "usage: skrecsec [options]\n" in parser.format_help()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"default": "in all", "help": "where (default: here)"}, "where (default: here)"),
+        ({"default": None, "help": "what"}, "what"),
+        ({"action": "store_true", "help": "whether"}, "whether"),
+        ({"default": 0, "help": "number"}, "number (default: 0)"),
+        ({"default": 1, "help": "number"}, "number (default: 1)"),
+        ({"default": ["a", "b"], "help": "names"}, "names (default: a b)"),
+        ({"default": "50%", "help": "share"}, "share (default: 50%)"),
+    ],
+)
+def test_defaults_in_help(options, expected):
+    action = OneLineErrorParser("x").add_argument("--option", **options)
+    formatter = OneLineErrorParser("x").formatter_class("x")
+    assert formatter._expand_help(action) == expected
+
+
+def test_choices_are_what_is_registered(monkeypatch, capsys):
+    entry = _registry.find("attack", "random")
+    monkeypatch.setitem(_registry._entries["attack"], "new", entry._replace(name="new"))
+    arguments = make_parser("skrecsec").parse_args(["--attack", "new"])
+    assert arguments.attack == "new"
+    assert set(_registry.registered("dataset")) == {
+        "filmtrust", "generated", "movielens-100k", "movielens-1m",
+    }  # fmt: skip
+    with pytest.raises(SystemExit):
+        make_parser("skrecsec").parse_args(["--defense", "mf"])
+    assert "invalid choice: 'mf'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("given", "used"), [("10000", 4), ("3", 3), ("-1", -1)])
+def test_no_more_workers_than_there_is_work(given, used, few, monkeypatch):
+    seen = []
+
+    def run(plan, store, n_jobs, verbose):
+        seen.append(n_jobs)
+        return run_by_repeat(plan, store, 1, verbose)
+
+    monkeypatch.setattr(_job, "run_by_repeat", run)
+    assert cli.main(["--n-jobs", given]) == 0
+    assert seen == [used]
+
+
+def test_messages_are_one_line(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["two\nlines"])
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.fixture
+def report(few, monkeypatch, tmp_path, capsys):
+    """Return the records, the legends and the displays of a report."""
+    pages = []
+    monkeypatch.setattr(_page, "report_page", lambda **parts: pages.append(parts) or "")
+    options = ["--repeats", "3", "--targets", "random", "--format", "json"]
+    assert cli.main([*options, "--report", str(tmp_path / "report.html")]) == 0
+    displays = []
+    for _, _, draw in pages[0]["figures"]:
+        displays.append(draw(matplotlib.figure.Figure().subplots()))
+    return json.loads(capsys.readouterr().out)["results"], displays
+
+
+def test_one_mean_rank_shift(report):
+    (_, attacked, defended), (_, shifts) = report
+    texts = [text.get_text() for text in shifts.ax_.get_legend().get_texts()]
+    for record, name, text in zip((attacked, defended), shifts.distributions, texts, strict=True):
+        distinct, counts = shifts.distributions[name]
+        # The repeats differ in their number of pairs, so that the mean of all is something else.
+        assert np.average(distinct, weights=counts) != pytest.approx(record["rank_shift"])
+        assert shifts.means[name] == record["rank_shift"]
+        assert text == f"{name} (mean {record['rank_shift']:+.0f})"
+
+
+def test_one_color(report):
+    _, (robustness, shifts) = report
+    assert len(robustness.artists_) == 3
+    assert len(shifts.artists_) == 2
+    for name, artist in shifts.artists_.items():
+        marker = robustness.artists_[name].lines[0]
+        assert artist.get_edgecolor()[:3] == matplotlib.colors.to_rgb(marker.get_color())
+
+
+def test_the_report_explains_its_columns(few, tmp_path, capsys):
+    path = tmp_path / "report.html"
+    assert cli.main(["--report", str(path)]) == 0
+    page = path.read_text(encoding="utf-8")
+    headings = [text for text in re.findall(r"<th>(.*?)</th>", page) if text]
+    assert set(re.findall(r"<dt>(.+?)</dt>", page)) == set(headings) - {"seconds"}
+    assert f"<code>skrecsec --report {path}</code>" in page
