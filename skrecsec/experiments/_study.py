@@ -128,7 +128,7 @@ def robustness_study(
     cache_dir : str or path-like, default=None
         Folder, made if it does not exist, for a record of every finished unit: with the same
         folder, a study that was interrupted goes on, and one that is extended by repeats, attacks
-        or recommenders does what is new. None keeps no records.
+        or recommenders does what is new. A leading ``~`` is expanded. None keeps no records.
 
     verbose : int, default=0
         If positive, tell on stderr how many units are done and about how long the others will take:
@@ -148,8 +148,13 @@ def robustness_study(
     Warns
     -----
     UserWarning
-        If a record in `cache_dir` is damaged, which is then made anew; or if items that `y` holds
-        out are among the ratings of their users, where they cannot be ranked and count as misses.
+        If something in `cache_dir` is no good record, which is then made anew; once, if records
+        cannot be written any more, because the disk is full, say, whereupon the study goes on
+        without; if items that `y` holds out are among the ratings of their users, where they cannot
+        be ranked and count as misses; or if a recommender cannot be fitted before its first fit.
+
+    UnsuitableRatingsWarning
+        Once, if the ratings are not what a recommender can learn from.
 
     See Also
     --------
@@ -177,8 +182,9 @@ def robustness_study(
     nothing stale is read; but the code itself is not compared: who changes an estimator without
     changing a version needs another `cache_dir`. To make such names, parameters have to be numbers,
     strings, arrays, containers, estimators, or importable classes and functions. A process that is
-    killed loses the units that are being done. Several may use a folder at the same time. The
-    folder is only ever read and written by the process that was started.
+    killed loses the units that are being done; the workers that joblib has started for it end with
+    it. Several may use a folder at the same time. The folder is only ever read and written by the
+    process that was started.
 
     The first time that a recommender is fitted in a process, it is fitted on a handful of ratings
     before, so that no compilation and no import counts as time of a fit. For attacks that is not
