@@ -37,7 +37,7 @@ class Outcome:
         self.baseline = find("recommender", "mf").facts["title"]
         self.defense = _choices.defense_title(arguments.defense)
         self.attack = _choices.attack_title(arguments.attack)
-        self.study = None
+        self.study: RobustnessStudy | None = None
 
     def update(self, results) -> None:
         """Take the results of the repeats that are finished."""

@@ -162,12 +162,12 @@ def _check_count(name: str, value) -> int:
 
 
 def _check_density(density) -> None:
-    if not isinstance(density, Real) or isinstance(density, bool) or not 0 < density <= 1:
+    if not isinstance(density, Real) or isinstance(density, bool) or not 0 < float(density) <= 1:
         raise ValueError(f"density must be a number in (0, 1], got {density!r}.")
 
 
 def _check_noise(noise) -> None:
-    if not isinstance(noise, Real) or isinstance(noise, bool) or not 0 <= noise < np.inf:
+    if not isinstance(noise, Real) or isinstance(noise, bool) or not 0 <= float(noise) < np.inf:
         raise ValueError(f"noise must be a finite number of at least 0, got {noise!r}.")
 
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 # The first one that is installed reads a file. On 20 million ratings pyarrow and polars are equally
 # fast and pandas takes a third longer (benchmarks/bench_loading.py); UUIDs in Parquet are no more
@@ -177,7 +177,7 @@ def _open(path: Path) -> BinaryIO:
     """Open a file, gzipped or not, behind its byte-order mark; it is for the caller to close."""
     with path.open("rb") as file:
         is_gzipped = file.read(2) == b"\x1f\x8b"
-    file = gzip.open(path) if is_gzipped else path.open("rb")  # noqa: SIM115
+    file = cast(BinaryIO, gzip.open(path) if is_gzipped else path.open("rb"))  # noqa: SIM115
     if file.read(len(_BYTE_ORDER_MARK)) != _BYTE_ORDER_MARK:
         file.seek(0)
     return file

@@ -20,7 +20,8 @@ class Observations(NamedTuple):
 
     def take(self, which) -> Observations:
         """Return the rows with the given positions, or where a mask is true."""
-        return Observations(*(None if part is None else part[which] for part in self))
+        times = None if self.times is None else self.times[which]
+        return Observations(self.users[which], self.items[which], self.ratings[which], times)
 
 
 def handle_missing(
@@ -103,7 +104,10 @@ def _sort_into_pairs(rows: Observations, by_time: bool) -> tuple[np.ndarray, np.
     pairs = rows.users.astype(np.int64)
     pairs *= int(rows.items.max()) + 1
     pairs += rows.items
-    order = np.lexsort((rows.times, pairs)) if by_time else np.argsort(pairs, kind="stable")
+    if by_time and rows.times is not None:
+        order = np.lexsort((rows.times, pairs))
+    else:
+        order = np.argsort(pairs, kind="stable")
     pairs = pairs[order]
     return order, np.flatnonzero(np.append(True, pairs[1:] != pairs[:-1]))
 

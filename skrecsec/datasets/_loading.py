@@ -176,7 +176,7 @@ def load_ratings(
     labels = {role: f"column {column!r}" for role, column in wanted.items()}
 
     columns = read_columns(source, wanted, separator, names)
-    log = []
+    log: list[str] = []
     rows, missing_times, user_ids, item_ids = _to_arrays(columns, labels)
     n_rows = len(rows.users)
     rows = handle_missing(rows, missing_times, missing, labels, log)
@@ -206,7 +206,7 @@ def _check_count(name: str, value) -> None:
 
 def _collect_columns(**columns) -> dict[str, Column]:
     """Return the columns that are given, by role."""
-    wanted = {}
+    wanted: dict[str, Column] = {}
     for role, column in columns.items():
         if column is None and role in ("rating", "timestamp"):
             continue

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
@@ -110,7 +113,7 @@ def _check_items(items: ArrayLike) -> np.ndarray:
 
 
 def _to_ids(name: str, ids: ArrayLike) -> np.ndarray:
-    array = ids if isinstance(ids, np.ndarray) else _keep_types(list(ids))
+    array = ids if isinstance(ids, np.ndarray) else _keep_types(list(cast(Iterable, ids)))
     if array.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got shape {array.shape}.")
     return array

@@ -106,7 +106,8 @@ class NDCGScorer:
     def __call__(self, estimator, X, y) -> float:
         """Score the recommendations for `X` against the held-out items `y`."""
         k = check_k(self.k)
-        return normalised_gain(*_held_out_ranks(estimator, X, y), k)
+        held_out, ranks = _held_out_ranks(estimator, X, y)
+        return normalised_gain(held_out, ranks, k)
 
 
 @register("scorer", "neg_target_hit_ratio", options={"greater_is_better": False})
@@ -236,11 +237,12 @@ class RobustnessImprovementScorer:
         profiles = profiles_for(estimator, X)
         # The baselines are fitted without names of items.
         asked = profiles.X if sp.issparse(profiles.X) else np.asarray(profiles.X)
-        hit_ratios = [
+        origin, attacked = (
             _target_hit_ratio(profiles_for(self._fitted_baseline(train), asked), targets, k)
             for train in _training_sets(attack, later_steps)
-        ]
-        return robustness_improvement_score(*hit_ratios, _target_hit_ratio(profiles, targets, k))
+        )
+        defended = _target_hit_ratio(profiles, targets, k)
+        return float(robustness_improvement_score(origin, attacked, defended))
 
     def _fitted_baseline(self, X):
         baseline = self.baseline

@@ -82,7 +82,8 @@ def train(
     """
     has_validation = solver.data.validation.ratings.size > 0
     history: list[dict] = []
-    best = factors = None
+    best: dict | None = None
+    factors = None
     for epoch in schedule:
         record = {"epoch": len(history) + 1, **epoch.run()}
         record["validation_loss"] = solver.validation_loss() if has_validation else np.nan
@@ -101,7 +102,7 @@ def train(
         best = history[-1]  # stopped before an epoch was eligible
     if best is not None and factors is None:
         factors = solver.factors()
-    if factors is None or not all(np.isfinite(f).all() for f in factors):
+    if best is None or factors is None or not all(np.isfinite(f).all() for f in factors):
         raise ValueError("Training diverged: choose a lower learning_rate.")
     return TrainingResult(
         *factors,

@@ -53,10 +53,11 @@ class TilePlan:
     def blocks(self, tile: int) -> tuple[slice, slice]:
         """Return where a tile's users and items stand in `user_order` and `item_order`."""
         user_block, item_block = divmod(int(tile), -(-self.item_order.size // self.side))
-        return tuple(
-            slice(block * self.side, min((block + 1) * self.side, order.size))
-            for block, order in ((user_block, self.user_order), (item_block, self.item_order))
-        )
+
+        def place(block, order):
+            return slice(block * self.side, min((block + 1) * self.side, order.size))
+
+        return place(user_block, self.user_order), place(item_block, self.item_order)
 
 
 def plan_tiles(data: RatingData, ratio: float, side: int, rng: np.random.Generator) -> TilePlan:

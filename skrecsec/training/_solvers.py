@@ -73,7 +73,7 @@ def check_device(solver: str, device: str) -> None:
 
 def check_pretraining(n_pretrain_iter: float | str, max_iter: int, what: str) -> None:
     """Raise a ValueError if pre-training leaves no epoch for what is to follow."""
-    if n_pretrain_iter != "auto" and math.ceil(n_pretrain_iter) >= max_iter:
+    if not isinstance(n_pretrain_iter, str) and math.ceil(n_pretrain_iter) >= max_iter:
         raise ValueError(
             f"n_pretrain_iter={n_pretrain_iter} must leave at least one of the "
             f"max_iter={max_iter} epochs for {what}."

@@ -43,7 +43,7 @@ def complete(cls: Class) -> Class:
     """Complete the signature and the docstrings of a class, and return it."""
     if "__init__" in vars(cls):
         _complete_signature(cls)
-    _fill(cls, _defaults(cls.__init__), cls.__name__)
+    _fill(cls, _defaults(getattr(cls, "__init__")), cls.__name__)  # noqa: B009  mypy
     for member in vars(cls).values():
         function = getattr(member, "__func__", member)  # of a class method
         if inspect.isfunction(function):

@@ -93,7 +93,7 @@ def expected_failed_checks(estimator) -> dict[str, str]:
     >>> sorted(expected_failed_checks(MFRecommender()))
     ['check_estimator_sparse_array', 'check_estimator_sparse_matrix']
     """
-    return dict(_EXPECTED_FAILURES.get(kind_of(estimator), {}))
+    return dict(_EXPECTED_FAILURES.get(kind_of(estimator) or "", {}))
 
 
 def parametrize_with_checks(estimators: list) -> Callable:

@@ -16,7 +16,7 @@ def states_its_rule(check: Callable) -> Callable:
 
     What an estimator raises unasked is a failure as well.
     """
-    rule = check.__doc__.splitlines()[0].rstrip(".")
+    rule = (check.__doc__ or check.__name__).splitlines()[0].rstrip(".")
 
     @functools.wraps(check)
     def wrapped(estimator, **options):
