@@ -76,6 +76,7 @@ class Outcome:
 
     def records(self) -> list[dict]:
         """Return for each model the mean of each figure and its standard deviation, or None."""
+        assert self.study is not None, "no repeat is finished"
         rows = {
             (row["metric"], row["attack"], row["recommender"]): row
             for column in COLUMNS
@@ -83,7 +84,7 @@ class Outcome:
         }
         records = []
         for name, model in self.models().items():
-            record = {"model": name}
+            record: dict = {"model": name}
             for column in COLUMNS:
                 mean, std = (rows[column, *model][key] for key in ("mean", "std"))
                 if (name, column) == ("clean", "rank_shift"):

@@ -33,9 +33,10 @@ def page_of(outcome: Outcome, command: Sequence[str]) -> str:
     points = {titles[record["model"]]: _as_point(record) for record in records}
     robustness = RobustnessDisplay(points, k=K)
     attacked = ("attacked", "defended")
-    models = outcome.models()
+    models, study = outcome.models(), outcome.study
+    assert study is not None, "no repeat is finished"
     shifts = RankShiftDisplay(
-        {titles[name]: outcome.study.rank_shifts(*models[name]) for name in attacked},
+        {titles[name]: study.rank_shifts(*models[name]) for name in attacked},
         means={titles[r["model"]]: r["rank_shift"] for r in records if r["model"] in attacked},
     )
     explanations = {

@@ -41,7 +41,8 @@ def check_content(record: Record, task) -> None:
     targets = record.arrays["target_items"]
     _check_targets(targets, task.setting, n_items)
     if crafts:
-        _check_poison(*(record.arrays[name] for name in _POISON), n_items)
+        data, indices, indptr = (record.arrays[name] for name in _POISON)
+        _check_poison(data, indices, indptr, n_items)
     else:
         _check_ranks(record.arrays["target_ranks"], (n_users, targets.size), n_items)
 

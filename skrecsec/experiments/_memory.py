@@ -8,7 +8,7 @@ import sys
 try:
     import resource
 except ImportError:  # pragma: no cover - Windows
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 # Writing 5 there makes Linux forget the peak so far, see proc(5).
 _RESET = "/proc/self/clear_refs"

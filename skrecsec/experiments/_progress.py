@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -39,8 +39,8 @@ class Progress:
         self._left = Counter(unit[1:] for unit in units)
         self.n_units = self._left.total()
         self._n_cached = 0
-        self._seconds = Counter()
-        self._measured = Counter()
+        self._seconds: dict = defaultdict(float)
+        self._measured: Counter = Counter()
         self._seconds_here = 0.0
         self._verbose = verbose
         self._clock = clock

@@ -32,7 +32,7 @@ def with_ri(records: list[dict], baseline: str) -> list[dict]:
     ).T
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # clean data, or an attack without effect
-        improvements = robustness_improvement_score(origin, attacked, defended)
+        improvements = np.atleast_1d(robustness_improvement_score(origin, attacked, defended))
     return [record | {"ri": float(ri)} for record, ri in zip(records, improvements, strict=True)]
 
 

@@ -17,7 +17,7 @@ try:  # scikit-learn >= 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
 except ImportError:  # pragma: no cover - depends on the installed scikit-learn
 
-    class CallbackSupportMixin:
+    class CallbackSupportMixin:  # type: ignore[no-redef]
         """Stand-in where scikit-learn has no callbacks: the fit loop asks and gets nothing."""
 
         def _init_callback_context(self, **kwargs):

@@ -34,7 +34,7 @@ def processor() -> dict[str, str]:
     import llvmlite.binding
     import numba
 
-    target = numba.config.CPU_NAME or llvmlite.binding.get_host_cpu_name()
+    target = getattr(numba.config, "CPU_NAME", None) or llvmlite.binding.get_host_cpu_name()
     return {"model": _processor_model(), "compiled_for": target}
 
 

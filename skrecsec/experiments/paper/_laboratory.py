@@ -38,7 +38,7 @@ class Laboratory:
         self.attacks = list(attacks)
         self.kinds = list(kinds)
         self._study_options = study_options
-        self._defense_studies = {}
+        self._defense_studies: dict[str, RobustnessStudy] = {}
 
     def study(self, kind: str, attacks: dict, recommenders: dict) -> RobustnessStudy:
         """Run a study on the published targets of a kind."""

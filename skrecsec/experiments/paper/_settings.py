@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable
 from importlib import resources
 from typing import NamedTuple
@@ -85,8 +86,7 @@ def make_recommenders(dataset: str, pseudo_label_ratio: float = 1.0) -> dict:
 def printed_numbers(table: str) -> list[dict]:
     """Return the cells of the paper's table 3, 4 or 5, with its hit ratios as floats."""
     file = resources.files("skrecsec.experiments.paper") / "printed" / f"{table}.csv"
-    with file.open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
+    rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
     return [
         {
             key: float(value) if key in ("origin", "knowledge", "hr50") else value

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
@@ -122,6 +123,7 @@ class ImplicitRecommender(BaseInteractionRecommender):
             return self.predict(X)
         return self.predict_training_rows(np.arange(self.model_.user_factors.shape[0]))
 
+    @available_if(lambda self: hasattr(self.model_, "user_factors"))
     def predict_training_rows(self, rows) -> np.ndarray:
         """Score training profiles by the factors learned for them.
 
