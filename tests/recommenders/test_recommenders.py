@@ -260,7 +260,10 @@ def test_import_and_sgd_leave_torch_alone():
 
 # --- callbacks ---
 
-callback = pytest.importorskip("sklearn.callback", reason="scikit-learn >= 1.9 has callbacks")
+
+@pytest.fixture
+def callback():
+    return pytest.importorskip("sklearn.callback", reason="scikit-learn >= 1.9 has callbacks")
 
 
 class Recording:
@@ -289,6 +292,7 @@ class Recording:
 
 
 @both
+@pytest.mark.usefixtures("callback")
 def test_callbacks_follow_and_stop_the_epochs(cls, ratings):
     record = Recording(stop_at=4)
     recommender = cls(4, validation_fraction=0, random_state=0)
@@ -301,7 +305,7 @@ def test_callbacks_follow_and_stop_the_epochs(cls, ratings):
     assert_array_equal(record.predictions[3], recommender.predict(ratings))
 
 
-def test_scoring_monitor(ratings):
+def test_scoring_monitor(callback, ratings):
     X, y = leave_one_out_split(ratings, random_state=0)
     monitor = callback.ScoringMonitor(
         scoring=lambda estimator, X, y: {"HR": HitRatioScorer(k=10)(estimator, X, y)}
@@ -313,7 +317,7 @@ def test_scoring_monitor(ratings):
     assert len(scores) == recommender.n_iter_
 
 
-def test_progress_bar(ratings):
+def test_progress_bar(callback, ratings):
     pytest.importorskip("rich", reason="the progress bar needs rich")
     MFRecommender(4, max_iter=5).set_callbacks(callback.ProgressBar()).fit(ratings)
 
