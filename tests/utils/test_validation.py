@@ -1,13 +1,23 @@
 """Rating matrices: what is accepted, what is refused, and the levels found in them."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator
 
-from skrecsec.utils.validation import check_ratings, find_rating_levels, project_to_levels
+from skrecsec.exceptions import UnsuitableRatingsWarning
+from skrecsec.utils.validation import (
+    check_ratings,
+    find_rating_levels,
+    project_to_levels,
+    warn_of_unsuitable_ratings,
+)
 
 DENSE = np.array([[5.0, 0, 3], [0, 0, 0], [0, 1, 0]])
 
@@ -80,9 +90,18 @@ def test_no_ratings_may_be_allowed():
     assert check_ratings(np.zeros((2, 3)), allow_no_ratings=True).shape == (2, 3)
 
 
+def test_estimators_learn_the_number_of_items_unless_told_otherwise():
+    estimator = BaseEstimator()
+    check_ratings(DENSE, estimator=estimator)
+    assert estimator.n_features_in_ == 3
+    with pytest.raises(ValueError, match="X has 2 features, but BaseEstimator is expecting 3"):
+        check_ratings(DENSE[:, :2], estimator=estimator, reset=False)
+
+
 def test_rating_levels():
     assert_array_equal(find_rating_levels([3, 1, 5, 3, 0.5]), [0.5, 1, 3, 5])
     assert find_rating_levels(np.arange(1, 51)).size == 50
+    assert_array_equal(find_rating_levels(np.arange(1, 52)), np.linspace(1, 51, 10))
     assert_array_equal(find_rating_levels(np.arange(1, 101)), np.linspace(1, 100, 10))
 
 
@@ -159,3 +178,87 @@ def test_projection_keeps_shapes_and_levels():
     assert_array_equal(project_to_levels(levels, levels), levels)
     assert project_to_levels(np.zeros((2, 0)), levels).shape == (2, 0)
     assert_array_equal(project_to_levels(np.array([[-9, 9.0]]), levels[:1]), [[0.5, 0.5]])
+
+
+# ---------------------------------------------------------------------------------- warnings
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ["user", "item", "rating"],
+        ["User_ID", "ITEM", "Score"],
+        ["uid", "iid", "stars", "time", "text"],
+        ["when", "userId", "movieId", "rating"],
+    ],
+)
+def test_a_long_table_is_taken_for_a_matrix_with_a_warning(columns):
+    table = pd.DataFrame(np.ones((6, len(columns))), columns=columns)
+    with pytest.warns(
+        UserWarning, match=f"X has the columns {', '.join(columns)}: a long"
+    ) as record:
+        assert check_ratings(table).shape == table.shape
+    assert len(record) == 1
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ["user", "item"],
+        ["user", "item", "price"],
+        ["a", "b", "c"],
+        ["user", "item", "rating", "x", "y", "z"],
+        [1, 2, 3],
+    ],
+)
+def test_other_tables_cause_no_warning(columns):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_ratings(pd.DataFrame(np.ones((6, len(columns))), columns=pd.Index(columns)))
+
+
+def test_warnings_are_in_the_name_of_whoever_passed_the_table():
+    def fit(X):
+        return check_ratings(X)
+
+    with pytest.warns(UserWarning, match="long table") as record:
+        fit(pd.DataFrame(np.ones((6, 3)), columns=["user", "item", "rating"]))
+    assert record[0].filename == __file__
+    assert record[0].lineno == fit.__code__.co_firstlineno + 1
+
+
+@pytest.mark.parametrize(
+    ("ratings", "message"),
+    [
+        ([1, 1, 101], "The highest rating, 101, is more than 100 times the median"),
+        ([0.5, 1, 101], "The highest rating, 101, is more than 100 times the median"),
+        ([3, 3], "All ratings are 3, as in clicks"),
+        ([1, 1, 100], None),
+        ([1, 2, 2, 150], None),
+        ([1, 2], None),
+    ],
+)
+def test_ratings_that_a_model_cannot_learn_from(ratings, message):
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always")
+        warn_of_unsuitable_ratings(np.array(ratings, dtype=float))
+    assert len(record) == (message is not None)
+    if message is not None:
+        assert record[0].category is UnsuitableRatingsWarning
+        assert str(record[0].message).startswith(message)
+
+
+def test_one_level_need_not_be_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_unsuitable_ratings(np.ones(3), one_level=False)
+
+
+def test_warnings_of_ratings_are_in_the_name_of_the_callers_caller():
+    def fit():
+        warn_of_unsuitable_ratings(np.ones(3))
+
+    with pytest.warns(UnsuitableRatingsWarning) as record:
+        fit()
+    assert record[0].filename == __file__
+    assert record[0].lineno > fit.__code__.co_firstlineno + 1
