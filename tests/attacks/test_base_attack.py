@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
 
 from skrecsec import AverageAttackTransformer, RandomAttackTransformer
 from skrecsec.base import BaseAttackTransformer
@@ -29,6 +31,13 @@ def test_unpopular_targets_have_fewer_than_five_ratings():
 def test_the_least_rated_items_stand_in_where_too_few_are_unpopular():
     X = with_counts([9, 30, 8, 7, 2, 20])
     assert_array_equal(fit(X, n_targets=3).target_items_, [2, 3, 4])
+
+
+@pytest.mark.parametrize("n_targets", [1, 2, 300])
+def test_they_are_the_least_rated_whatever_the_number_of_targets(n_targets):
+    counts = np.random.default_rng(0).permutation(300) + 5
+    attack = fit(with_counts(counts), n_targets=n_targets)
+    assert_array_equal(attack.target_items_, np.sort(np.argsort(counts)[:n_targets]))
 
 
 def test_random_targets_may_be_any(ratings):
@@ -71,6 +80,7 @@ def test_fillers_count_the_targets(ratings):
     assert (np.diff(fit(ratings, n_fillers=12).poison_.indptr) == 12).all()
     assert (np.diff(fit(ratings, n_fillers=5).poison_.indptr) == 5).all()
     assert (np.diff(fit(ratings, n_fillers=90).poison_.indptr) == 90).all()
+    assert (np.diff(fit(ratings, n_fillers=1, n_targets=1).poison_.indptr) == 1).all()
 
 
 @pytest.mark.parametrize(("knowledge", "n_known"), [(0.4, 48), (1.0, 120), (0.001, 1)])
@@ -134,6 +144,37 @@ def test_wrong_shapes_are_refused(ratings):
         Rogue(lambda known, budget: sp.csr_array((1, 90))).fit(ratings)
 
 
+@pytest.mark.parametrize("profiles", [None, [[0.0] * 90] * 3, "profiles"])
+def test_what_is_no_matrix_is_refused(profiles, ratings):
+    with pytest.raises(ValueError, match=r"must return a sparse matrix of shape \(3, 90\)"):
+        Rogue(lambda known, budget: profiles).fit(ratings)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_ratings_that_are_not_finite_are_refused(bad, ratings):
+    with pytest.raises(ValueError, match="not finite"):
+        Rogue(lambda known, budget: sp.csr_array(([bad], ([0], [1])), shape=(3, 90))).fit(ratings)
+
+
+def test_items_that_do_not_exist_are_refused(ratings):
+    def craft(known, budget):
+        profiles = sp.csr_array(([3.0], ([0], [1])), shape=(3, 90))
+        profiles.indices[0] = 90
+        return profiles
+
+    with pytest.raises(ValueError, match=r"crafted profiles .* no valid sparse matrix"):
+        Rogue(craft).fit(ratings)
+
+
+@pytest.mark.parametrize("make", [np.array, sp.csr_array, sp.lil_array, sp.coo_matrix])
+def test_profiles_may_be_crafted_in_any_format(make, ratings):
+    profiles = np.zeros((3, 90))
+    profiles[:, 7] = 2
+    attack = Rogue(lambda known, budget: make(profiles), target_items=[40]).fit(ratings)
+    expected = np.where(np.arange(90) == 40, 5, profiles)
+    assert_array_equal(attack.poison_.toarray(), expected)
+
+
 def test_ratings_are_projected_and_targets_overwritten(ratings):
     def craft(known, budget):
         profiles = np.zeros((budget.n_profiles, 90))
@@ -162,6 +203,7 @@ def test_ratings_are_projected_and_targets_overwritten(ratings):
         ({"knowledge": 1.01}, "'knowledge'"),
         ({"n_fillers": 91}, "n_fillers=91 must be between"),
         ({"n_fillers": 4}, "n_fillers=4 must be between"),
+        ({"n_fillers": 0}, "'n_fillers'"),
         ({"n_fillers": "all"}, "'n_fillers'"),
         ({"goal": "pull"}, "'goal'"),
         ({"random_state": -1}, "'random_state'"),
@@ -181,6 +223,28 @@ def test_known_users_without_ratings_are_an_error():
 def test_transform_checks_the_number_of_items(ratings):
     with pytest.raises(ValueError, match="90 features"):
         fit(ratings).transform(ratings[:, :50])
+    with pytest.raises(NotFittedError):
+        RandomAttackTransformer().transform(ratings)
+
+
+def test_transform_takes_profiles_without_ratings(ratings):
+    assert fit(ratings).transform(np.zeros((2, 90))).shape == (2, 90)
+
+
+def test_distinct_profiles_are_counted(ratings):
+    def craft(known, budget):
+        profiles = np.zeros((budget.n_profiles, 90))
+        profiles[:, 10] = [1, 4, 1]
+        return sp.csr_array(profiles)
+
+    assert Rogue(craft, target_items=[40]).fit(ratings).n_distinct_profiles_ == 2
+    assert Rogue(lambda known, budget: sp.csr_array((3, 90))).fit(ratings).n_distinct_profiles_ == 1
+
+
+def test_tags_say_what_is_accepted():
+    tags = get_tags(RandomAttackTransformer())
+    assert tags.input_tags.sparse
+    assert tags.input_tags.positive_only
 
 
 def test_changing_the_matrix_afterwards_does_not_change_the_attack(ratings):

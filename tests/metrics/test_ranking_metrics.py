@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 
 from skrecsec.metrics import hit_ratio_score, ndcg_score, target_hit_ratio_score
 from skrecsec.model_selection import HeldOut
+from skrecsec.utils._scoring import discounted_gains, held_out_ranks
 
 property_test = settings(deadline=None, database=None, max_examples=200)
 
@@ -120,6 +121,28 @@ def test_ndcg_agrees_with_scikit_learn_where_there_are_no_ties():
     assert ours == pytest.approx(sklearn.metrics.ndcg_score(relevant, scores, k=7))
 
 
+def test_ndcg_of_a_perfect_list_is_exactly_1():
+    # Summed in the order of the items, these gains are larger than in the order of the ranks.
+    ranks = np.array([5, 8, 10, 9, 0, 7, 3, 1, 6, 2, 4, 11])
+    assert ndcg_score(sp.csr_array(np.ones((1, 12))), [-ranks]) == 1.0
+
+
+def test_gains_by_hand():
+    expected = [1, 1 / np.log2(3), 0.5, 0, 0]
+    assert discounted_gains(np.array([0, 1, 2, 3, -1]), 3) == pytest.approx(expected, abs=0)
+
+
+def test_lists_have_50_places_if_nothing_else_is_said():
+    scores = -np.arange(60.0)[None]
+    for metric in (
+        lambda item: hit_ratio_score([item], scores),
+        lambda item: ndcg_score([item], scores) > 0,
+        lambda item: target_hit_ratio_score(scores, [item]),
+    ):
+        assert metric(49) == 1
+        assert metric(50) == 0
+
+
 def test_target_hit_ratio_counts_rated_targets_as_misses():
     seen = sp.csr_array([[0, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]])
     assert target_hit_ratio_score(SCORES, [0], k=4) == 1.0
@@ -147,6 +170,12 @@ def test_held_out_items_that_were_not_seen_cause_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         hit_ratio_score([2, 1, 0], SCORES, seen=seen)
+        hit_ratio_score([0, 0, 0], SCORES)
+
+
+def test_held_out_items_are_y_if_nothing_else_is_said():
+    with pytest.raises(ValueError, match=r"^y has no held-out items"):
+        held_out_ranks([-1, -1, -1], (3, 4), SCORES.__getitem__, None)
 
 
 HELD_OUT = np.array([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]])
@@ -266,6 +295,11 @@ class TestBadArguments:
             ValueError, match=r"seen must have the shape of the scores, \(3, 4\), rows are users"
         ):
             metric(SCORES, seen=sp.csr_array((4, 3)))
+
+    @pytest.mark.parametrize("shape", [(0, 4), (3, 0)])
+    def test_shape_of_empty_seen(self, metric, shape):
+        with pytest.raises(ValueError, match="seen must have the shape of the scores"):
+            metric(SCORES, seen=np.empty(shape))
 
     def test_nan_in_dense_seen(self, metric):
         with pytest.raises(ValueError, match="Input seen contains NaN"):

@@ -176,6 +176,27 @@ def test_robustness_improvement_is_undefined_without_damage():
     assert_array_equal(score, [np.nan, 1.0])
 
 
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (-0.01, "must be hit ratios, numbers from 0 to 1, got -0.01"),
+        (1.01, "must be hit ratios, numbers from 0 to 1, got 1.01"),
+        ([0.5, 2.0], "must be hit ratios, numbers from 0 to 1"),
+        (None, "could not convert None to hit ratios"),
+        ("0.5", "could not convert '0.5' to hit ratios"),
+        (True, "could not convert True to hit ratios"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_robustness_improvement_needs_hit_ratios(bad, message, place):
+    name = ["hr_origin", "hr_attack", "hr_defense"][place]
+    arguments = [0.0, 1, np.float32(0.5)]
+    assert robustness_improvement_score(*arguments) == 0.5
+    arguments[place] = bad
+    with pytest.raises(ValueError, match=f"^{name}:? {message}"):
+        robustness_improvement_score(*arguments)
+
+
 def test_robustness_improvement_needs_numbers_that_broadcast():
     with pytest.raises(ValueError, match="could not convert"):
         robustness_improvement_score("high", 0.5, 0.1)

@@ -365,6 +365,10 @@ def test_the_number_of_splits_must_be_a_positive_integer(splitter, n_splits):
         splitter(n_splits=n_splits)
 
 
+def test_there_are_five_splits_if_nothing_else_is_said():
+    assert WeakGeneralization().get_n_splits() == StrongGeneralization().get_n_splits() == 5
+
+
 def test_contradicting_parameters_are_refused_at_once():
     with pytest.raises(ValueError, match="shuffle must be True"):
         StrongGeneralization(test_size=0.2, shuffle=False)
@@ -419,6 +423,7 @@ def test_a_single_user_gives_item_indices():
     assert_array_equal(y[0], [1, 2])
     assert_array_equal(y[np.int64(1)], [])
     assert_array_equal(y[-1], [0, 1, 2])
+    assert_array_equal(y[-4], [1, 2])
     assert [items.tolist() for items in y] == [[1, 2], [], [0], [0, 1, 2]]
     y[0][:] = 0
     assert_array_equal(y[0], [1, 2])

@@ -146,6 +146,12 @@ def test_row_blocks_follow_the_configuration_of_scikit_learn():
         assert len(list(row_blocks(100, 2**16))) == 50
 
 
+@pytest.mark.parametrize("n_items", [0, 1, 2, 5])
+def test_row_blocks_are_as_large_as_the_memory_allows(n_items):
+    memory = 10 * max(1, n_items) * 16 / 2**20
+    assert list(row_blocks(20, n_items, working_memory=memory)) == [slice(0, 10), slice(10, 20)]
+
+
 def test_row_blocks_have_a_row_even_if_it_does_not_fit():
     assert list(row_blocks(2, 10**9, working_memory=1)) == [slice(0, 1), slice(1, 2)]
 
@@ -200,6 +206,26 @@ def test_rank_pairs_asks_only_for_rows_with_pairs():
     assert asked == [1, 3]
 
 
+@pytest.mark.parametrize("n_items", [2, 50])
+def test_rank_pairs_asks_for_as_many_rows_as_fit(n_items):
+    asked = []
+
+    def score_rows(rows):
+        asked.append(rows.size)
+        return np.zeros((rows.size, n_items))
+
+    pairs = sp.csr_array((np.ones(9), np.zeros(9, dtype=int), np.arange(10)), shape=(9, n_items))
+    rank_pairs(pairs, score_rows, working_memory=3 * n_items * 16 / 2**20)
+    assert asked == [3, 3, 3]
+
+
+@pytest.mark.parametrize("dtype", [bool, int, np.float16, np.float32, float])
+def test_rank_pairs_masks_seen_items_among_scores_of_any_dtype(dtype):
+    scores = np.array([[1, 1, 0]], dtype=dtype)
+    pairs, seen = sp.csr_array([[0, 1, 1]]), sp.csr_array([[1, 0, 0]])
+    assert_array_equal(rank_pairs(pairs, lambda rows: scores[rows], seen=seen), [0, 1])
+
+
 def test_rank_pairs_keeps_the_order_stored():
     pairs = sp.csr_array((np.ones(3), [2, 0, 1], [0, 3]), shape=(1, 3))
     assert_array_equal(rank_pairs(pairs, lambda rows: np.array([[1.0, 3.0, 2.0]])), [1, 2, 0])
@@ -245,6 +271,26 @@ def test_bad_item_indices_are_refused(values, message):
 
 def test_target_items_keep_their_order():
     assert_array_equal(check_target_items([4, 0, 2], 5), [4, 0, 2])
+
+
+def test_target_items_may_be_given_by_name():
+    names = np.array(["a", "b", "c"], dtype=object)
+    assert_array_equal(check_target_items(["c", "a"], 3, item_names=names), [2, 0])
+    assert_array_equal(check_target_items(np.array(["b"]), 3, item_names=names), [1])
+    assert_array_equal(check_target_items([2, 0], 3, item_names=names), [2, 0])
+    with pytest.raises(ValueError, match="target_items names 'd', which is no column of X"):
+        check_target_items(["a", "d"], 3, item_names=names)
+    with pytest.raises(ValueError, match="must be a 1-D array"):
+        check_target_items([["a", "b"]], 3, item_names=names)
+    with pytest.raises(ValueError, match="item 0 is repeated"):
+        check_target_items(["a", "a"], 3, item_names=names)
+
+
+def test_names_of_items_need_a_data_frame():
+    with pytest.raises(ValueError, match=r"dtype <U1 \(names of items go with a data frame\)\.$"):
+        check_target_items(["a", "b"], 3)
+    with pytest.raises(ValueError, match=r"got dtype bool\.$"):
+        check_target_items([True, False], 3)
 
 
 def test_target_items_must_be_distinct_and_present():
