@@ -14,9 +14,9 @@ def attacks() -> dict[str, Entry]:
     return registered("attack")
 
 
-def defenses() -> dict[str, Entry]:
-    """Return the recommenders that defend themselves, by name."""
-    return registered("recommender", defends=True)
+def recommenders() -> dict[str, Entry]:
+    """Return the recommenders by name."""
+    return registered("recommender")
 
 
 def datasets() -> dict[str, Entry]:
@@ -36,22 +36,6 @@ def attack_title(name: str) -> str:
     return f"{name.removesuffix('attack')} attack"
 
 
-def defense_title(name: str) -> str:
-    """Return what tables and plots call a defense."""
-    return defenses()[name].facts["title"]
-
-
-def load(name: str, seed: int):
-    """Return the ratings of a dataset; the seed is for those that are generated.
-
-    Raises
-    ------
-    OSError
-        If a file cannot be had.
-
-    ValueError
-        If a file is damaged.
-    """
-    entry = datasets()[name]
-    data = entry(random_state=seed) if entry.facts.get("seeded") else entry()
-    return getattr(data, "ratings", data)
+def recommender_title(name: str) -> str:
+    """Return what tables and plots call a recommender."""
+    return recommenders()[name].facts["title"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 from skrecsec.cli._outcome import K, Outcome
 
@@ -25,7 +26,12 @@ def as_table(outcome: Outcome) -> str:
 def as_json(outcome: Outcome) -> str:
     """Return settings and figures; `finished_repeats` is there if not all of them are."""
     arguments = outcome.arguments
-    settings = {k: v for k, v in vars(arguments).items() if k not in ("format", "n_jobs", "report")}
+    left_out = ("format", "n_jobs", "report")
+    settings = {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(arguments).items()
+        if name not in left_out
+    }
     result = {"settings": settings, "k": K, "results": outcome.records()}
     if outcome.n_repeats < arguments.repeats:
         result["finished_repeats"] = outcome.n_repeats

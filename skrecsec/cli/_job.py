@@ -12,10 +12,10 @@ from skrecsec.base import choose_targets
 from skrecsec.cli import _choices
 from skrecsec.cli._formats import FORMATS
 from skrecsec.cli._outcome import PROTOCOL, K, Outcome
-from skrecsec.cli._parser import check_report, make_parser
+from skrecsec.cli._parser import check_recommenders, check_report, make_parser
+from skrecsec.cli._ratings import complete_arguments, load, title_of
 from skrecsec.experiments import Plan, Seeds, run_by_repeat
 from skrecsec.utils._files import write_atomically
-from skrecsec.utils._registry import find
 
 _N_TARGETS = 5
 
@@ -26,19 +26,21 @@ def attack_and_defend(argv: Sequence[str] | None, *, prog: str) -> int:
     arguments = parser.parse_args(argv)
     if arguments.report is not None:
         check_report(arguments.report, parser)
-    X = _choices.load(arguments.dataset, arguments.seed)
+    check_recommenders(arguments, parser)
+    complete_arguments(arguments, parser)
+    X, targets = load(arguments, parser)
     try:
-        choose_targets(X, arguments.targets, _N_TARGETS, np.random.default_rng(0))
+        choose_targets(X, targets, _N_TARGETS, np.random.default_rng(0))
     except ValueError as error:
         parser.error(f"argument --targets: {error}")
     _tell(
-        f"{arguments.dataset}: {X.shape[0]} users, {X.shape[1]} items, {X.nnz} ratings; "
+        f"{title_of(arguments)}: {X.shape[0]} users, {X.shape[1]} items, {X.nnz} ratings; "
         f"{arguments.attack} attack on {arguments.targets} targets"
     )
     command = [*prog.split(), *(sys.argv[1:] if argv is None else argv)]
     outcome = Outcome(arguments)
     try:
-        _run(make_plan(X, arguments), outcome)
+        _run(make_plan(X, targets, arguments), outcome)
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, KeyboardInterrupt):
             error = KeyboardInterrupt()  # whose notes are of units, of which nobody has heard here
@@ -50,8 +52,8 @@ def attack_and_defend(argv: Sequence[str] | None, *, prog: str) -> int:
     return 0
 
 
-def make_plan(X, arguments: Namespace) -> Plan:
-    """Return the plan: the baseline on clean and on poisoned ratings, the defense on the latter."""
+def make_plan(X, targets, arguments: Namespace) -> Plan:
+    """Return the plan: the victim on clean and on poisoned ratings, the defense on the latter."""
     attack = _choices.attacks()[arguments.attack](
         attack_size=arguments.attack_size, knowledge=arguments.knowledge, goal=arguments.goal
     )
@@ -61,10 +63,10 @@ def make_plan(X, arguments: Namespace) -> Plan:
         None,
         {outcome.attack: attack},
         {
-            outcome.baseline: find("recommender", "mf")(),
-            outcome.defense: _choices.defenses()[arguments.defense](),
+            outcome.baseline: _choices.recommenders()[arguments.victim](),
+            outcome.defense: _choices.recommenders()[arguments.defense](),
         },
-        target_items=_as_targets(arguments.targets),
+        target_items=targets,
         n_targets=_N_TARGETS,
         n_repeats=arguments.repeats,
         k=K,
@@ -73,10 +75,6 @@ def make_plan(X, arguments: Namespace) -> Plan:
         reference=outcome.baseline,
         repeats_per_worker=1,
     )
-
-
-def _as_targets(targets):
-    return targets if isinstance(targets, str) else np.array(targets)
 
 
 def _run(plan, outcome):

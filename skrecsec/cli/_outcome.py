@@ -8,7 +8,6 @@ from argparse import Namespace
 from skrecsec.cli import _choices
 from skrecsec.experiments import RobustnessStudy
 from skrecsec.metrics import METRICS
-from skrecsec.utils._registry import find
 
 K = 50  # length of the lists of recommendations
 PROTOCOL = "fold_in"
@@ -34,8 +33,8 @@ class Outcome:
 
     def __init__(self, arguments: Namespace):
         self.arguments = arguments
-        self.baseline = find("recommender", "mf").facts["title"]
-        self.defense = _choices.defense_title(arguments.defense)
+        self.baseline = _choices.recommender_title(arguments.victim)
+        self.defense = _choices.recommender_title(arguments.defense)
         self.attack = _choices.attack_title(arguments.attack)
         self.study: RobustnessStudy | None = None
 

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 
 from skrecsec.cli._outcome import COLUMNS, K, Outcome
+from skrecsec.cli._ratings import title_of
 from skrecsec.inspection import RankShiftDisplay, RobustnessDisplay
 from skrecsec.metrics import METRICS
 from skrecsec.utils._figures import as_bytes, figure_without_window
@@ -80,7 +81,7 @@ def _summary(outcome):
     if outcome.n_repeats < arguments.repeats:
         repeats += f" of {arguments.repeats}, after which it was interrupted"
     return (
-        f"Ratings: {arguments.dataset}. Targets: {targets}. {share}; the attacker sees "
+        f"Ratings: {title_of(arguments)}. Targets: {targets}. {share}; the attacker sees "
         f"{100 * arguments.knowledge:.3g}% of the users. Repeats: {repeats}."
     )
 

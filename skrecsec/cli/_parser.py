@@ -9,6 +9,7 @@ from pathlib import Path
 from skrecsec import __version__
 from skrecsec.cli import _choices
 from skrecsec.cli._formats import FORMATS
+from skrecsec.cli._ratings import GENERATED
 from skrecsec.utils._arguments import (
     OneLineErrorParser,
     fraction,
@@ -28,8 +29,8 @@ def make_parser(prog: str) -> OneLineErrorParser:
         prog=prog,
         usage="%(prog)s [options]",
         description="Attack a recommender with fake profiles, defend it, and say what happened: "
-        "matrix factorization is trained on clean and on poisoned ratings, and the defense on the "
-        "poisoned ones.",
+        "the victim is trained on clean and on poisoned ratings, and the defense on the poisoned "
+        "ones.",
     )
     parser.add_argument("--version", action="version", version=f"skrecsec {__version__}")
     _add_ratings(parser.add_argument_group("ratings"))
@@ -40,20 +41,56 @@ def make_parser(prog: str) -> OneLineErrorParser:
 
 
 def _add_ratings(group):
-    _add_choice(group, "--dataset", _choices.datasets(), "generated", "ratings to use")
+    _add_choice(group, "--dataset", _choices.datasets(), GENERATED, "ratings to use")
+    add = group.add_argument
+    add(
+        "--ratings",
+        metavar="FILE",
+        type=path,
+        help="ratings of your own: CSV, TSV, other text, or Parquet, a rating per row",
+    )
+    for role in ("user", "item", "rating"):
+        add(
+            f"--{role}-column",
+            metavar="NAME",
+            type=_column,
+            default=role,
+            help=f"column of --ratings with the {role}s; its number, from 0, without a header",
+        )
+    add("--separator", metavar="TEXT", help="what separates columns; found out if not given")
+    rules = ["error", "first", "last", "mean", "max", "sum"]
+    add(
+        "--repeated",
+        metavar="RULE",
+        choices=rules,
+        default="error",
+        help=f"which of several ratings of an item by a user is kept: {', '.join(rules)}",
+    )
+    for what in ("user", "item"):
+        add(
+            f"--min-{what}-ratings",
+            metavar="N",
+            type=positive,
+            default=1,
+            help=f"leave out {what}s with fewer ratings",
+        )
 
 
 def _add_attack(group):
     add = group.add_argument
     _add_choice(group, "--attack", _choices.attacks(), "average", "how profiles are faked")
-    _add_choice(group, "--defense", _choices.defenses(), "tcd", "recommender that defends itself")
+    recommenders = _choices.recommenders()
+    _add_choice(group, "--victim", recommenders, "mf", "recommender that is attacked")
+    _add_choice(
+        group, "--defense", recommenders, "tcd", "what to use instead, on the same poisoned ratings"
+    )
     add(
         "--targets",
         metavar="ITEMS",
         type=_targets,
         default="unpopular",
         help="items to attack: 'unpopular' or 'random' for 5 such items in each repeat, or indices "
-        "separated by commas",
+        "separated by commas; of --ratings their ids",
     )
     add(
         "--goal",
@@ -120,6 +157,16 @@ def _add_choice(group, option, choices, default, what):
     )
 
 
+def check_recommenders(arguments: argparse.Namespace, parser: OneLineErrorParser) -> None:
+    """Refuse recommenders whose package is not installed, and a comparison with itself."""
+    for option in ("victim", "defense"):
+        package = _choices.recommenders()[getattr(arguments, option)].facts.get("package")
+        if package is not None:
+            parser.require(package, f"argument --{option}: needs", extra=package)
+    if arguments.victim == arguments.defense:
+        parser.error("argument --defense: the same as --victim, choose another")
+
+
 def check_report(report: Path, parser: OneLineErrorParser) -> None:
     """Refuse before anything is computed what could not be written at the end."""
     parser.require("matplotlib", "argument --report: needs", extra="plots")
@@ -157,8 +204,8 @@ def _attack_size(text):
 def _targets(text):
     if text in ("unpopular", "random"):
         return text
-    try:
-        return [int(item) for item in text.split(",")]
-    except ValueError:
-        message = f"expected 'unpopular', 'random' or item indices such as 3,17, got {text!r}"
-        raise argparse.ArgumentTypeError(message) from None
+    return [item.strip() for item in text.split(",")]
+
+
+def _column(text):
+    return int(text) if text.isdigit() else text

@@ -70,9 +70,10 @@ def test_choices_are_what_is_registered(monkeypatch, capsys):
     assert set(_registry.registered("dataset")) == {
         "filmtrust", "generated", "movielens-100k", "movielens-1m",
     }  # fmt: skip
+    assert make_parser("skrecsec").parse_args(["--victim", "ease"]).victim == "ease"
     with pytest.raises(SystemExit):
-        make_parser("skrecsec").parse_args(["--defense", "mf"])
-    assert "invalid choice: 'mf'" in capsys.readouterr().err
+        make_parser("skrecsec").parse_args(["--defense", "hope"])
+    assert "invalid choice: 'hope'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("given", "used"), [("10000", 4), ("3", 3), ("-1", -1)])

@@ -1,0 +1,86 @@
+"""The ratings of a job: a public dataset, generated ones, or a file of one's own."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+import numpy as np
+
+from skrecsec.cli import _choices
+from skrecsec.datasets import load_ratings
+
+GENERATED = "generated"
+
+# Options that say how to read a file, with their defaults.
+_FILE_OPTIONS = {
+    "user_column": "user",
+    "item_column": "item",
+    "rating_column": "rating",
+    "separator": None,
+    "repeated": "error",
+    "min_user_ratings": 1,
+    "min_item_ratings": 1,
+}
+
+
+def complete_arguments(arguments: Namespace, parser) -> None:
+    """Refuse options that would be ignored, and leave out those that say nothing."""
+    if arguments.ratings is not None:
+        if arguments.dataset != GENERATED:
+            parser.error("argument --ratings: not with --dataset, which are other ratings")
+        del arguments.dataset
+        return
+    del arguments.ratings
+    for name, default in _FILE_OPTIONS.items():
+        if getattr(arguments, name) != default:
+            parser.error(f"argument --{name.replace('_', '-')}: goes with --ratings")
+        delattr(arguments, name)
+    if not isinstance(arguments.targets, str):
+        arguments.targets = _as_positions(arguments.targets, parser)
+
+
+def title_of(arguments: Namespace) -> str:
+    """Return what the ratings are called."""
+    return arguments.dataset if hasattr(arguments, "dataset") else arguments.ratings.name
+
+
+def load(arguments: Namespace, parser):
+    """Return the ratings, and the targets as the study takes them.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be had.
+
+    ValueError
+        If a file is damaged, or holds what no option settles.
+    """
+    targets = arguments.targets
+    if hasattr(arguments, "dataset"):
+        entry = _choices.datasets()[arguments.dataset]
+        data = entry(random_state=arguments.seed) if entry.facts.get("seeded") else entry()
+        targets = targets if isinstance(targets, str) else np.array(targets)
+        return getattr(data, "ratings", data), targets
+    options = {name.removesuffix("_column"): getattr(arguments, name) for name in _FILE_OPTIONS}
+    data = load_ratings(arguments.ratings, **options)
+    return data.ratings, _find_ids(targets, data.item_ids, parser)
+
+
+def _as_positions(targets, parser):
+    try:
+        return [int(target) for target in targets]
+    except ValueError:
+        parser.error(
+            "argument --targets: expected 'unpopular', 'random' or item indices such as 3,17, got "
+            f"{','.join(targets)!r}"
+        )
+
+
+def _find_ids(targets, item_ids, parser):
+    if isinstance(targets, str):
+        return targets
+    positions = {str(item): position for position, item in enumerate(item_ids)}
+    unknown = [target for target in targets if target not in positions]
+    if unknown:
+        parser.error(f"argument --targets: there is no item {unknown[0]!r} in the ratings")
+    return np.array([positions[target] for target in targets])
