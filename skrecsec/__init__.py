@@ -1,7 +1,5 @@
 """Attack recommender systems with fake profiles, and defend them, with scikit-learn."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 from skrecsec.attacks import (
     AUSHAttackTransformer,
     AverageAttackTransformer,
@@ -27,11 +25,9 @@ from skrecsec.recommenders import (
     PopularityRecommender,
     TCDRecommender,
 )
+from skrecsec.utils._versions import package_version
 
-try:
-    __version__ = version("skrecsec")
-except PackageNotFoundError:  # pragma: no cover - running from a source tree
-    __version__ = "0.0.0"
+__version__ = package_version()
 
 __all__ = [
     "ATRecommender",

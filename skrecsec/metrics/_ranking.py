@@ -8,7 +8,13 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_array
 
 from skrecsec.utils._ranking import check_k
-from skrecsec.utils._scoring import held_out_ranks, hit_share, normalised_gain, target_ranks
+from skrecsec.utils._scoring import (
+    as_scores,
+    held_out_ranks,
+    hit_share,
+    normalised_gain,
+    target_ranks,
+)
 from skrecsec.utils._signatures import describe
 from skrecsec.utils._typing import MatrixLike
 from skrecsec.utils.validation import check_pattern
@@ -187,6 +193,8 @@ def check_scores(scores: ArrayLike, name: str) -> np.ndarray:
 
     NaN is looked for block by block, where it matters; conversion to floats waits until then too.
     """
+    if isinstance(scores, np.ma.MaskedArray):
+        scores = as_scores(scores)
     return check_array(scores, ensure_all_finite=False, input_name=name)
 
 

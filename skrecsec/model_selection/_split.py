@@ -123,6 +123,8 @@ def _align_timestamps(timestamps, X, ratings):
             timestamps.tocsr() if timestamps.format != "csr" else fresh_csr(timestamps)
         )
     else:
+        if np.ma.is_masked(timestamps):
+            raise ValueError("timestamps have masked entries.")
         values = _as_numbers(np.asarray(timestamps))
         if not (sp.issparse(X) and X.format == "csr"):
             raise ValueError(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from numba import njit
+import numba
 
 # Reassociation lets dot products be vectorised; NaN and inf keep their meaning, because a diverged
 # fit has to be noticed.
@@ -36,15 +36,24 @@ def inlined_jit(function: Callable) -> Callable:
     return _compile(function, fastmath=_REASSOCIATE, inline="always")
 
 
+def compiled_for() -> str:
+    """Return the kind of processor that kernels are compiled for."""
+    import llvmlite.binding
+
+    return getattr(numba.config, "CPU_NAME", None) or llvmlite.binding.get_host_cpu_name()
+
+
 def _compile(function, **options):
     options["nogil"] = True
     try:
-        dispatcher = njit(cache=True, **options)(function)
-    except RuntimeError:  # Numba finds no folder that it can write to
-        return njit(**options)(function)
+        dispatcher = numba.njit(cache=True, **options)(function)
+    except Exception:  # Numba finds no folder that it can write to
+        return numba.njit(**options)(function)
+    # Private to Numba: where it is another, or none as with NUMBA_DISABLE_JIT, that is as well.
     cache = getattr(dispatcher, "_cache", None)
-    if hasattr(cache, "load_overload"):  # not with NUMBA_DISABLE_JIT
-        dispatcher._cache = _ForgivingCache(cache)
+    if hasattr(cache, "load_overload") and hasattr(cache, "save_overload"):
+        with contextlib.suppress(AttributeError, TypeError):
+            dispatcher._cache = _ForgivingCache(cache)
     return dispatcher
 
 
@@ -55,6 +64,8 @@ class _ForgivingCache:
         self._cache = cache
 
     def __getattr__(self, name):
+        if name == "_cache":  # of a copy that is being made
+            raise AttributeError(name)
         return getattr(self._cache, name)
 
     def load_overload(self, *args, **kwargs):

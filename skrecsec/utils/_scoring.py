@@ -7,6 +7,7 @@ masked are those of the profiles that reach the recommender.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
@@ -84,7 +85,13 @@ def profiles_for(estimator, X) -> Profiles:
     names = getattr(X, "columns", None)
 
     def score_rows(rows):
-        return np.asarray(recommender.predict(_safe_indexing(X, rows)))
+        scores = as_scores(recommender.predict(_safe_indexing(X, rows)))
+        if scores.shape != (rows.size, seen.shape[1]):
+            raise ValueError(
+                f"{type(recommender).__name__}.predict must return an array or a frame of scores, of "
+                f"shape {(rows.size, seen.shape[1])}; got {scores.dtype} of shape {scores.shape}."
+            )
+        return scores
 
     names = None if names is None else np.asarray(names)
     return Profiles(seen.shape, seen, score_rows, names, X)
@@ -92,7 +99,7 @@ def profiles_for(estimator, X) -> Profiles:
 
 def check_estimator(estimator) -> None:
     """Raise a ValueError if this is not something that predicts."""
-    if not hasattr(estimator, "predict"):
+    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
         raise ValueError(
             f"The estimator to be scored must be a fitted recommender, one with `predict`, "
             f"got {estimator!r}."
@@ -114,8 +121,18 @@ def steps_of(estimator) -> list:
     estimator = getattr(estimator, "best_estimator_", estimator)
     if not hasattr(estimator, "steps"):
         return [estimator]
-    steps = [step for _, step in estimator.steps if step is not None and step != "passthrough"]
-    return [inner for step in steps for inner in steps_of(step)]
+    *transformers, last = [step for _, step in estimator.steps]
+    steps = [step for step in transformers if step is not None and step != "passthrough"]
+    # What is frozen is one step: it transforms also where those within would be fitted.
+    unfolded = [steps_of(step) if hasattr(step, "fit_transform") else [step] for step in steps]
+    return [*itertools.chain.from_iterable(unfolded), *steps_of(last)]
+
+
+def as_scores(scores) -> np.ndarray:
+    """Return scores as an array; masked ones as -inf, since they have no place in a ranking."""
+    if isinstance(scores, np.ma.MaskedArray):
+        return scores.astype(np.result_type(scores, np.float32)).filled(-np.inf)
+    return np.asarray(scores)
 
 
 def held_out_ranks(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+
+from skrecsec.utils._compiling import compiled_for
 
 
 def package_version() -> str:
     """Return the version of skrecsec, installed or run from a source tree."""
-    import skrecsec  # which imports this package
-
-    return skrecsec.__version__
+    try:
+        return version("skrecsec")
+    except PackageNotFoundError:  # pragma: no cover - running from a source tree
+        return "0.0.0"
 
 
 def package_versions(*names: str) -> dict[str, str]:
@@ -31,11 +34,7 @@ def processor() -> dict[str, str]:
     >>> list(processor())
     ['model', 'compiled_for']
     """
-    import llvmlite.binding
-    import numba
-
-    target = getattr(numba.config, "CPU_NAME", None) or llvmlite.binding.get_host_cpu_name()
-    return {"model": _processor_model(), "compiled_for": target}
+    return {"model": _processor_model(), "compiled_for": compiled_for()}
 
 
 def _processor_model():

@@ -1,0 +1,169 @@
+"""Where compiled code is kept, and that nothing fails where it cannot be."""
+
+import copy
+import errno
+import importlib.util
+import os
+import subprocess
+import sys
+
+import numba
+import numpy as np
+import pytest
+from numba.core import caching
+
+from skrecsec.utils import _compiling
+from skrecsec.utils._compiling import compiled_for, fast_jit, jit
+
+SOURCE = """
+def total(values):
+    result = 0.0
+    for value in values:
+        result += value
+    return result
+"""
+VALUES = np.arange(5.0)
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Return a function that compiles a function of a file, with a cache of its own."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    path = tmp_path / "source.py"
+    path.write_text(SOURCE)
+
+    def load(compile=jit):
+        spec = importlib.util.spec_from_file_location("source", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return compile(module.total)
+
+    return load
+
+
+def kept(folder):
+    return sorted(path for path in folder.rglob("*") if path.suffix in (".nbi", ".nbc"))
+
+
+def test_what_is_compiled_is_kept(load, tmp_path):
+    assert load()(VALUES) == 10
+    assert [path.suffix for path in kept(tmp_path)] == [".nbc", ".nbi"]
+    again = load()
+    assert again(VALUES) == 10
+    assert sum(again.stats.cache_hits.values()) == 1
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "flipped": lambda content: bytes(byte ^ 0x55 for byte in content),
+    "text": lambda content: b"cos\nno_such_name\n.",
+    "recursive": lambda content: b"(" * 10**5,
+    "huge": lambda content: b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f",
+}
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_files_are_made_anew(load, tmp_path, suffix, damage):
+    load()(VALUES)
+    (path,) = [path for path in kept(tmp_path) if path.suffix == suffix]
+    path.write_bytes(damage(path.read_bytes()))
+    assert load()(VALUES) == 10
+    again = load()
+    assert again(VALUES) == 10
+    assert sum(again.stats.cache_hits.values()) == 1  # it has been put right
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
+def test_a_disk_that_takes_nothing_is_done_without(load, tmp_path, monkeypatch, number):
+    def refuse(*args, **kwargs):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_open_for_write", refuse)
+    assert load()(VALUES) == 10
+    assert kept(tmp_path) == []
+
+
+def test_a_folder_in_the_place_of_a_file_is_done_without(load, tmp_path):
+    load()(VALUES)
+    for path in kept(tmp_path):
+        path.unlink()
+        path.mkdir()
+    assert load()(VALUES) == 10
+
+
+@pytest.mark.parametrize("error", [RuntimeError, OSError, PermissionError])
+def test_where_no_folder_can_be_written_to_nothing_is_kept(load, tmp_path, monkeypatch, error):
+    def refuse(self):
+        raise error("read-only")
+
+    monkeypatch.setattr(numba.core.dispatcher.Dispatcher, "enable_caching", refuse)
+    assert load()(VALUES) == load(fast_jit)(VALUES) == 10
+    assert kept(tmp_path) == []
+
+
+class Fake:
+    """What another version of Numba could return."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, *args):
+        return self.function(*args)
+
+
+class FakeWithFixedCache(Fake):
+    __slots__ = ()
+
+    @property
+    def _cache(self):
+        return caching.NullCache()
+
+
+@pytest.mark.parametrize("fake", [Fake, FakeWithFixedCache])
+def test_another_numba_may_keep_its_cache_elsewhere(load, monkeypatch, fake):
+    monkeypatch.setattr(_compiling.numba, "njit", lambda **options: fake)
+    assert load()(VALUES) == 10
+
+
+def test_copies_of_the_cache_do_not_recurse(load):
+    cache = load()._cache
+    assert copy.copy(cache).cache_path == cache.cache_path
+
+
+def test_the_kind_of_processor_is_named(monkeypatch):
+    assert compiled_for()
+    monkeypatch.setattr(numba.config, "CPU_NAME", "generic", raising=False)
+    assert compiled_for() == "generic"
+
+
+UNWRITABLE = """
+import numba.core.caching as caching
+def refuse(self):
+    raise OSError("read-only")
+caching._CacheLocator.ensure_cache_path = refuse
+"""
+USE = """
+import numpy as np
+import skrecsec
+from skrecsec.utils._ranking import top_k
+print(top_k(np.array([[0.1, 0.9, 0.5]]), 2))
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "variables"),
+    [(UNWRITABLE, {"NUMBA_CACHE_DIR": ""}), ("", {"NUMBA_DISABLE_JIT": "1"})],
+    ids=["no cache", "no compiler"],
+)
+def test_the_package_can_be_imported_and_used(first, variables):
+    run = subprocess.run(
+        [sys.executable, "-c", first + USE],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+    )
+    assert run.stdout == "[[1 2]]\n", run.stderr
