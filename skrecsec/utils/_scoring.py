@@ -78,23 +78,28 @@ def profiles_for(estimator, X) -> Profiles:
         Predictions are pure functions of a profile, so that rows can be asked for in blocks.
     """
     check_estimator(estimator)
+    names = [_columns(X)]
     recommender, X = last_step(estimator, X)
+    names.insert(0, _columns(X))
     seen = check_pattern(X)
     if sp.issparse(X):  # and checked, so that it can be converted
         X = fresh_csr(X.tocsr())
-    names = getattr(X, "columns", None)
+    names = next((columns for columns in names if len(columns) == seen.shape[1]), None)
 
     def score_rows(rows):
         scores = as_scores(recommender.predict(_safe_indexing(X, rows)))
         if scores.shape != (rows.size, seen.shape[1]):
             raise ValueError(
-                f"{type(recommender).__name__}.predict must return an array or a frame of scores, of "
-                f"shape {(rows.size, seen.shape[1])}; got {scores.dtype} of shape {scores.shape}."
+                f"{type(recommender).__name__}.predict must return an array or a frame of scores "
+                f"of shape {(rows.size, seen.shape[1])}, got {scores.dtype} of {scores.shape}."
             )
         return scores
 
-    names = None if names is None else np.asarray(names)
     return Profiles(seen.shape, seen, score_rows, names, X)
+
+
+def _columns(X):
+    return np.asarray(getattr(X, "columns", ()))
 
 
 def check_estimator(estimator) -> None:
@@ -121,11 +126,15 @@ def steps_of(estimator) -> list:
     estimator = getattr(estimator, "best_estimator_", estimator)
     if not hasattr(estimator, "steps"):
         return [estimator]
-    *transformers, last = [step for _, step in estimator.steps]
-    steps = [step for step in transformers if step is not None and step != "passthrough"]
-    # What is frozen is one step: it transforms also where those within would be fitted.
-    unfolded = [steps_of(step) if hasattr(step, "fit_transform") else [step] for step in steps]
-    return [*itertools.chain.from_iterable(unfolded), *steps_of(last)]
+    steps = [step for _, step in estimator.steps if step is not None and step != "passthrough"]
+    # A transformer that is frozen is one step: those within it are no longer fitted.
+    unfolded = (
+        [step]
+        if hasattr(step, "transform") and not hasattr(step, "fit_transform")
+        else steps_of(step)
+        for step in steps
+    )
+    return list(itertools.chain.from_iterable(unfolded))
 
 
 def as_scores(scores) -> np.ndarray:

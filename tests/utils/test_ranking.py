@@ -56,6 +56,97 @@ def test_an_item_is_in_the_top_k_exactly_if_its_rank_is_below_k(scores, k):
     assert_array_equal((ranks >= 0) & (ranks < k), in_list)
 
 
+def seen_by(data, shape):
+    """Draw a CSR matrix of seen items: any rows, also empty and full ones."""
+    return sp.csr_array(data.draw(hnp.arrays(bool, shape)))
+
+
+@property_test
+@given(scores=score_matrices, k=st.integers(1, 12), data=st.data())
+def test_top_k_leaves_out_what_is_seen(scores, k, data):
+    seen = seen_by(data, scores.shape)
+    masked = np.where(seen.toarray(), -np.inf, scores)
+    expected = [(ranked(row) + [-1] * k)[:k] for row in masked]
+    before = scores.copy()
+    scores.flags.writeable = False
+    assert_array_equal(top_k(scores, k, seen=seen), expected)
+    assert_array_equal(scores, before)
+
+
+@property_test
+@given(scores=score_matrices, data=st.data())
+def test_item_ranks_are_positions_among_what_is_not_seen(scores, data):
+    seen = seen_by(data, scores.shape)
+    masked = np.where(seen.toarray(), -np.inf, scores)
+    rows, items = (index.ravel() for index in np.indices(scores.shape))
+    expected = [
+        ranked(row).index(item) if row[item] != -np.inf else -1
+        for row in masked
+        for item in range(row.size)
+    ]
+    scores.flags.writeable = False
+    assert_array_equal(item_ranks(scores, rows, items, seen=seen), expected)
+
+
+@property_test
+@given(scores=score_matrices, k=st.integers(1, 12), data=st.data())
+def test_scores_of_seen_items_may_be_anything(scores, k, data):
+    seen = seen_by(data, scores.shape)
+    rows, items = (index.ravel() for index in np.indices(scores.shape))
+    expected = top_k(scores, k, seen=seen), item_ranks(scores, rows, items, seen=seen)
+    scores[seen.toarray()] = np.nan
+    before = scores.copy()
+    assert_array_equal(top_k(scores, k, seen=seen), expected[0])
+    assert_array_equal(item_ranks(scores, rows, items, seen=seen), expected[1])
+    assert_array_equal(scores, before)
+
+
+@pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
+@pytest.mark.parametrize("container", [sp.csr_array, sp.csr_matrix])
+def test_seen_items_in_any_csr_matrix(index_dtype, container):
+    scores = np.random.default_rng(0).random((6, 9))
+    seen = container(np.random.default_rng(1).random((6, 9)) < 0.4)
+    seen.indices = seen.indices.astype(index_dtype)
+    seen.indptr = seen.indptr.astype(index_dtype)
+    seen.data = np.zeros(seen.nnz)  # what is stored counts, whatever it is
+    for array in (seen.data, seen.indices, seen.indptr):
+        array.flags.writeable = False
+    masked = scores.copy()
+    mask_seen(masked, seen)
+    assert_array_equal(top_k(scores, 4, seen=seen), top_k(masked, 4))
+    pairs = np.arange(6), np.arange(6)
+    assert_array_equal(item_ranks(scores, *pairs, seen=seen), item_ranks(masked, *pairs))
+
+
+def test_nan_of_an_item_that_is_not_seen_is_refused():
+    scores = np.array([[1.0, np.nan, np.nan]])
+    seen = sp.csr_array([[0, 1, 0]])
+    for call in (
+        lambda: top_k(scores, 1, seen=seen),
+        lambda: item_ranks(scores, [0], [0], seen=seen),
+    ):
+        with pytest.raises(ValueError, match="Scores contain NaN"):
+            call()
+
+
+@pytest.mark.parametrize("has_nan", [False, True])
+@pytest.mark.parametrize("index", [3, -1, 10**8])
+def test_seen_items_outside_of_the_scores_are_refused(index, has_nan):
+    scores = np.ones((2, 3))
+    if has_nan:
+        scores[0, 0] = np.nan
+    seen = sp.csr_array([[1, 0, 0], [0, 1, 0]])
+    seen.indices[-1] = index
+    for call in (
+        lambda: top_k(scores, 1, seen=seen),
+        lambda: item_ranks(scores, [0], [0], seen=seen),
+    ):
+        with pytest.raises(ValueError, match="seen is no valid sparse matrix"):
+            call()
+    with pytest.raises(ValueError, match="seen has shape"):
+        top_k(scores, 1, seen=sp.csr_array((3, 2)))
+
+
 @pytest.mark.parametrize("k", [1, 7, 50, 499, 500])
 @pytest.mark.parametrize("order", ["random", "ascending", "descending", "constant"])
 def test_top_k_of_long_rows(k, order):
