@@ -61,6 +61,7 @@ ATTACKS = ("Average", "Random", "AUSH", "PGA", "TNA", "DL", "CoAttack", "GCoAtta
 OWN_ATTACKS = ("CoAttack", "GCoAttack")
 KINDS = ("random", "unpopular")  # of targets
 RECOMMENDERS = ("MF", "AT", "RAT", "TCD")
+DEPLOYED_RECOMMENDERS = ("Popularity", "ItemKNN", "EASE", "ALS", "BPR")
 KNOWLEDGE = (0.2, 0.4, 0.6, 0.8, 1.0)
 ATTACK_SIZES = (0.01, 0.02, 0.03, 0.04, 0.05)
 PSEUDO_LABEL_RATIOS = (0.05, 0.1, 0.2, 0.3, 0.5)
@@ -69,6 +70,11 @@ PSEUDO_LABEL_RATIOS = (0.05, 0.1, 0.2, 0.3, 0.5)
 def make_attack(name: str, *, knowledge: float = 0.4, attack_size: float = 0.03):
     """Return an attack of the paper; its settings are the same for all datasets."""
     return find("attack", name.lower())(knowledge=knowledge, attack_size=attack_size)
+
+
+def make_deployed_recommenders() -> dict:
+    """Return recommenders that people run, with their defaults, by name."""
+    return {name: find("recommender", name.lower())() for name in DEPLOYED_RECOMMENDERS}
 
 
 def make_recommenders(dataset: str, pseudo_label_ratio: float = 1.0) -> dict:

@@ -130,6 +130,27 @@ def table5(lab: Laboratory) -> list[dict]:
     return rows
 
 
+def table4b(lab: Laboratory) -> list[dict]:
+    """Return the hit ratio of the targets on recommenders that people run, by attack."""
+    return _deployed(lab, "target_hr")
+
+
+def table5b(lab: Laboratory) -> list[dict]:
+    """Return the hit ratio of held-out items of recommenders that people run, by attack."""
+    return _deployed(lab, "test_hr")
+
+
+def _deployed(lab, metric):
+    rows = []
+    for kind in lab.kinds:
+        attacks = {name: lab.attack(name) for name in lab.attacks}
+        study = lab.study(kind, attacks, _settings.make_deployed_recommenders())
+        for row in study.summary(metric):
+            cell = {"targets": kind, "method": row["recommender"], "attack": row["attack"]}
+            rows.append(cell | {"paper": float("nan")} | figures_of(row) | {"p": float("nan")})
+    return rows
+
+
 def _printed(table, dataset, kind):
     """Return the paper's cells for a dataset and a kind of targets."""
     title = DATASETS[dataset].title
@@ -142,4 +163,6 @@ def _printed_by_method(table, dataset, kind):
     return {(row["method"], row["attack"]): row["hr50"] for row in _printed(table, dataset, kind)}
 
 
-TABLES = {function.__name__: function for function in (table2, table3, table4, table5)}
+TABLES = {
+    function.__name__: function for function in (table2, table3, table4, table4b, table5, table5b)
+}
