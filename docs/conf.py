@@ -65,6 +65,7 @@ pages_without_siblings = [
     "install",
     "quick_tour",
     "user_guide",
+    "which_recommender",
     "reproduction",
     "generated/changelog",
     "generated/contributing",
