@@ -45,7 +45,8 @@ def complete(cls: Class) -> Class:
         _complete_signature(cls)
     _fill(cls, _defaults(getattr(cls, "__init__")), cls.__name__)  # noqa: B009  mypy
     for member in vars(cls).values():
-        function = getattr(member, "__func__", member)  # of a class method
+        # Of a class method, or of one that is there only sometimes.
+        function = getattr(member, "__func__", getattr(member, "fn", member))
         if inspect.isfunction(function):
             _fill(function, _defaults(function), cls.__name__)
             if member is not function:  # it has a copy
