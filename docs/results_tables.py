@@ -112,8 +112,8 @@ def which():
     columns = []
     for dataset in DATASETS:
         tables = {
-            metric: [row for name in names for row in read(name, dataset)]
-            for metric, names in (("test", ("table5", "table5b")), ("target", ("table4", "table4b")))
+            "test": [*read("table5", dataset), *read("table5b", dataset)],
+            "target": [*read("table4", dataset), *read("table4b", dataset)],
         }
         if read("table4b", dataset):
             title = DATASETS[dataset]
