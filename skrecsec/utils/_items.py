@@ -41,7 +41,7 @@ def check_item_indices(values: ArrayLike, n_items: int, *, name: str, lowest: in
     >>> check_item_indices([2.0, 0.0], 3, name="items")
     array([2, 0])
     """
-    if np.ma.is_masked(values):
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         if lowest != -1:
             raise ValueError(f"{name} has masked entries.")
         values = values.filled(-1)

@@ -140,7 +140,7 @@ def steps_of(estimator) -> list:
 def as_scores(scores) -> np.ndarray:
     """Return scores as an array; masked ones as -inf, since they have no place in a ranking."""
     if isinstance(scores, np.ma.MaskedArray):
-        return scores.astype(np.result_type(scores, np.float32)).filled(-np.inf)
+        return np.ma.filled(scores.astype(np.result_type(scores, np.float32)), -np.inf)
     return np.asarray(scores)
 
 
