@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-
 import scipy.sparse as sp
 
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.training import AttackTerm, check_pretraining
-from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._signatures import complete
 
 
@@ -18,13 +16,13 @@ class BaseAttackLossTransformer(BaseAttackTransformer):
 
     _parameter_constraints: dict = {
         **BaseAttackTransformer._parameter_constraints,
-        "n_factors": [Interval(Integral, 1, None, closed="left")],
-        "n_pretrain_iter": [Interval(Integral, 0, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "attack_weight": [Interval(Real, 0, None, closed="left")],
+        "n_factors": [Count()],
+        "n_pretrain_iter": [Count(0)],
+        "max_iter": [Count()],
+        "attack_weight": [Number(0, None, closed="left")],
         "attack_reduction": [StrOptions({"mean", "sum"})],
-        "margin": [Interval(Real, 0, None, closed="left")],
-        "k": [Interval(Integral, 1, None, closed="left")],
+        "margin": [Number(0, None, closed="left")],
+        "k": [Count()],
     }
 
     def __init__(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.utils import gen_batches
 from skrecsec.attacks._aush_networks import AdversarialNetworks
 from skrecsec.attacks._fillers import candidates_by_popularity, profiles_from_fillers
 from skrecsec.base import BaseAttackTransformer
-from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
@@ -131,15 +130,15 @@ class AUSHAttackTransformer(BaseAttackTransformer):
 
     _parameter_constraints: dict = {
         **BaseAttackTransformer._parameter_constraints,
-        "selected_fraction": [Interval(Real, 0, 1, closed="both")],
+        "selected_fraction": [Number(0, 1, closed="both")],
         "filler_sampling": [StrOptions({"popularity", "random", "rating", "similarity"})],
-        "reconstruction_weight": [Interval(Real, 0, None, closed="left")],
-        "shilling_weight": [Interval(Real, 0, None, closed="left")],
+        "reconstruction_weight": [Number(0, None, closed="left")],
+        "shilling_weight": [Number(0, None, closed="left")],
         "shilling_items": [StrOptions({"targets", "selected"})],
-        "n_hidden": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "n_hidden": [Count()],
+        "max_iter": [Count()],
+        "learning_rate": [Number(0, None, closed="neither")],
+        "batch_size": [Count()],
     }
 
     def __init__(

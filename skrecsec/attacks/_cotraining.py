@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
@@ -23,7 +21,7 @@ from skrecsec.training import (
     plan_tiles,
     train,
 )
-from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
@@ -85,8 +83,8 @@ class CoAttackTransformer(BaseAttackLossTransformer):
     _parameter_constraints: dict = {
         **BaseAttackLossTransformer._parameter_constraints,
         "solver": [StrOptions(set(SOLVERS))],
-        "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"auto"}), Number(0, None, closed="neither")],
+        "batch_size": [Count()],
         "output": [StrOptions({"sigmoid", "linear"})],
     }
 
@@ -193,7 +191,7 @@ class GCoAttackTransformer(CoAttackTransformer):
 
     _parameter_constraints: dict = {
         **CoAttackTransformer._parameter_constraints,
-        "pseudo_label_ratio": [Interval(Real, 0, 1, closed="right")],
+        "pseudo_label_ratio": [Number(0, 1, closed="right")],
     }
 
     def __init__(self, *, pseudo_label_ratio=1.0, max_iter=30, **surrogate):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
 import scipy.sparse as sp
 
@@ -16,7 +14,7 @@ from skrecsec.attacks._fillers import (
     rating_statistics,
 )
 from skrecsec.base import BaseAttackTransformer
-from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._compat import Number, StrOptions
 from skrecsec.utils._items import check_item_indices
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -78,7 +76,7 @@ class SegmentAttackTransformer(BaseAttackTransformer):
     _parameter_constraints: dict = {
         **BaseAttackTransformer._parameter_constraints,
         "segment_items": [StrOptions({"similar"}), "array-like"],
-        "segment_fraction": [Interval(Real, 0, 1, closed="both")],
+        "segment_fraction": [Number(0, 1, closed="both")],
     }
 
     def __init__(
@@ -207,7 +205,7 @@ class ReverseBandwagonAttackTransformer(BaseAttackTransformer):
 
     _parameter_constraints: dict = {
         **BaseAttackTransformer._parameter_constraints,
-        "disliked_fraction": [Interval(Real, 0, 1, closed="both")],
+        "disliked_fraction": [Number(0, 1, closed="both")],
     }
 
     def __init__(self, *, disliked_fraction=0.1, goal="nuke", **threat_model):

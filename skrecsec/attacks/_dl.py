@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,7 +20,7 @@ from skrecsec.training import (
     plan_pairs,
     train,
 )
-from skrecsec.utils._compat import Interval
+from skrecsec.utils._compat import Count, Number
 from skrecsec.utils._ranking import top_k
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -126,10 +125,10 @@ class DLAttackTransformer(BaseAttackLossTransformer):
 
     _parameter_constraints: dict = {
         **BaseAttackLossTransformer._parameter_constraints,
-        "selection_decay": [Interval(Real, 0, 1, closed="right")],
+        "selection_decay": [Number(0, 1, closed="right")],
         "reuse_model": ["boolean"],
-        "n_update_iter": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "n_update_iter": [Count()],
+        "learning_rate": [Number(0, None, closed="neither")],
     }
 
     def __init__(

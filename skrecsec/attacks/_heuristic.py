@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 from skrecsec.attacks._fillers import (
     average_profiles,
     candidates_by_popularity,
@@ -13,7 +11,7 @@ from skrecsec.attacks._fillers import (
     rating_statistics,
 )
 from skrecsec.base import BaseAttackTransformer
-from skrecsec.utils._compat import Interval
+from skrecsec.utils._compat import Number
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 
@@ -145,7 +143,7 @@ class BandwagonAttackTransformer(BaseAttackTransformer):
 
     _parameter_constraints: dict = {
         **BaseAttackTransformer._parameter_constraints,
-        "popular_fraction": [Interval(Real, 0, 1, closed="both")],
+        "popular_fraction": [Number(0, 1, closed="both")],
     }
 
     def __init__(

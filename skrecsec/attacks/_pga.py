@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-
 import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.attacks._fillers import average_profiles, highest_fillers, profiles_from_fillers
 from skrecsec.base import BaseAttackTransformer, complete_profiles
 from skrecsec.training import RidgeFactorization, largest_singular_value
-from skrecsec.utils._compat import Interval
+from skrecsec.utils._compat import Count, Number
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
@@ -108,11 +106,11 @@ class PGAAttackTransformer(BaseAttackTransformer):
 
     _parameter_constraints: dict = {
         **BaseAttackTransformer._parameter_constraints,
-        "n_factors": [Interval(Integral, 1, None, closed="left")],
-        "reg": [Interval(Real, 0, 1, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "n_sweeps": [Interval(Integral, 1, None, closed="left")],
+        "n_factors": [Count()],
+        "reg": [Number(0, 1, closed="neither")],
+        "max_iter": [Count()],
+        "learning_rate": [Number(0, None, closed="neither")],
+        "n_sweeps": [Count()],
     }
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,7 +15,7 @@ from skrecsec.attacks._fillers import (
 from skrecsec.attacks._tna_loss import Gap, ProfileLoss, Surrogate, sparse_lists
 from skrecsec.base import BaseAttackTransformer, complete_profiles
 from skrecsec.training import csr_arrays, largest_singular_value
-from skrecsec.utils._compat import Interval, RealNotInt
+from skrecsec.utils._compat import Count, Fraction, Number
 from skrecsec.utils._compiling import jit
 from skrecsec.utils._ranking import row_blocks
 from skrecsec.utils._registry import register
@@ -134,17 +134,14 @@ class TNAAttackTransformer(BaseAttackTransformer):
 
     _parameter_constraints: dict = {
         **BaseAttackTransformer._parameter_constraints,
-        "subset_size": [
-            Interval(RealNotInt, 0, 1, closed="right"),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "k": [Interval(Integral, 1, None, closed="left")],
-        "n_factors": [Interval(Integral, 1, None, closed="left")],
-        "reg": [Interval(Real, 0, 1, closed="neither")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "width": [Interval(Real, 0, None, closed="neither")],
-        "l1_weight": [Interval(Real, 0, None, closed="left")],
+        "subset_size": [Fraction(), Count()],
+        "k": [Count()],
+        "n_factors": [Count()],
+        "reg": [Number(0, 1, closed="neither")],
+        "max_iter": [Count()],
+        "learning_rate": [Number(0, None, closed="neither")],
+        "width": [Number(0, None, closed="neither")],
+        "l1_weight": [Number(0, None, closed="left")],
     }
 
     def __init__(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
@@ -19,7 +18,7 @@ from skrecsec.base._threat import (
     count_profiles,
     find_profile_size,
 )
-from skrecsec.utils._compat import Interval, RealNotInt, StrOptions, _fit_context
+from skrecsec.utils._compat import Count, Fraction, Number, StrOptions, _fit_context
 from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
 from skrecsec.utils._random import spawn_generators
@@ -76,13 +75,10 @@ class BaseAttackTransformer(
 
     _parameter_constraints: dict = {
         "target_items": [StrOptions({"unpopular", "random"}), "array-like"],
-        "n_targets": [Interval(Integral, 1, None, closed="left")],
-        "attack_size": [
-            Interval(RealNotInt, 0, 1, closed="right"),
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "n_fillers": [StrOptions({"mean"}), Interval(Integral, 1, None, closed="left")],
-        "knowledge": [Interval(Real, 0, 1, closed="right")],
+        "n_targets": [Count()],
+        "attack_size": [Fraction(), Count()],
+        "n_fillers": [StrOptions({"mean"}), Count()],
+        "knowledge": [Number(0, 1, closed="right")],
         "goal": [StrOptions({"push", "nuke"})],
         "random_state": ["random_state"],
     }

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-
 import numpy as np
 from scipy.stats import truncnorm
 
 from skrecsec.recommenders._factorization import BaseFactorRecommender
 from skrecsec.training import Epoch, Perturbation, check_pretraining, plan_pairs
-from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 
@@ -74,8 +72,8 @@ class ATRecommender(BaseFactorRecommender):
     _parameter_constraints: dict = {
         **BaseFactorRecommender._parameter_constraints,
         "perturbation": [StrOptions({"adversarial", "random"})],
-        "epsilon": [Interval(Real, 0, None, closed="left")],
-        "n_pretrain_iter": [Interval(Integral, 0, None, closed="left")],
+        "epsilon": [Number(0, None, closed="left")],
+        "n_pretrain_iter": [Count(0)],
     }
 
     def __init__(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from numbers import Integral, Real
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -21,7 +20,8 @@ from skrecsec.training import (
 )
 from skrecsec.utils._compat import (
     CallbackSupportMixin,
-    Interval,
+    Count,
+    Number,
     StrOptions,
     _fit_context,
     with_callbacks,
@@ -44,14 +44,14 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
     _sgd_learning_rate = 0.02
 
     _parameter_constraints: dict = {
-        "n_factors": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "n_factors": [Count()],
+        "max_iter": [Count()],
         "solver": [StrOptions(set(SOLVERS))],
-        "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
-        "reg": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-        "fold_in_reg": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [StrOptions({"auto"}), Number(0, None, closed="neither")],
+        "reg": [Number(0, None, closed="left")],
+        "batch_size": [Count()],
+        "validation_fraction": [Number(0, 1, closed="left")],
+        "fold_in_reg": [Number(0, None, closed="neither")],
         "device": [str],
         "random_state": ["random_state"],
         "verbose": ["verbose"],

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
 
 import numpy as np
 
 from skrecsec.recommenders._factorization import BaseFactorRecommender
 from skrecsec.training import Epoch, check_pretraining, plan_pairs, plan_tiles
-from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._compat import Number, StrOptions
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 
@@ -145,8 +144,8 @@ class TCDRecommender(BaseFactorRecommender):
 
     _parameter_constraints: dict = {
         **BaseFactorRecommender._parameter_constraints,
-        "n_pretrain_iter": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
-        "pseudo_label_ratio": [Interval(Real, 0, 1, closed="right")],
+        "n_pretrain_iter": [StrOptions({"auto"}), Number(0, None, closed="left")],
+        "pseudo_label_ratio": [Number(0, 1, closed="right")],
     }
 
     def __init__(

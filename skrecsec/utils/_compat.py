@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from numbers import Integral, Real
+
+import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import (
@@ -28,10 +32,80 @@ except ImportError:  # pragma: no cover - depends on the installed scikit-learn
         return method
 
 
+# The highest count: what is counted in 32 bits, as indices of sparse matrices are.
+MAX_COUNT = 2**31 - 1
+
+
+class Number(Interval):
+    """A constraint: finite real numbers of an interval; True and False are no numbers.
+
+    Parameters
+    ----------
+    left, right : float or None
+        Bounds; None for none.
+
+    closed : {"left", "right", "both", "neither"}
+        Which bounds belong to the interval.
+    """
+
+    def __init__(self, left, right, *, closed):
+        super().__init__(Real, left, right, closed=closed)
+
+    def is_satisfied_by(self, val):
+        """Return whether a value is one of them, whatever its type of float or int."""
+        return _is_number(val) and _is_finite(val) and super().is_satisfied_by(val)
+
+
+class Fraction(Interval):
+    """A constraint: a float in (0, 1], of any precision, where an int would mean a number.
+
+    Unlike `RealNotInt` of scikit-learn it takes ``np.float32(0.05)``.
+    """
+
+    def __init__(self):
+        super().__init__(RealNotInt, 0, 1, closed="right")
+
+    def is_satisfied_by(self, val):
+        """Return whether a value is a float in (0, 1]."""
+        return isinstance(val, (float, np.floating)) and val in self
+
+
+class Count(Interval):
+    """A constraint: whole numbers from `lowest` to 2^31 - 1; True and False are no numbers.
+
+    Parameters
+    ----------
+    lowest : int, default=1
+        The lowest one.
+    """
+
+    def __init__(self, lowest=1):
+        super().__init__(Integral, lowest, MAX_COUNT, closed="both")
+
+    def is_satisfied_by(self, val):
+        """Return whether a value is one of them, whatever its type of int."""
+        return _is_number(val) and super().is_satisfied_by(val)
+
+
+def _is_number(value):
+    """Tell numbers from booleans, and from what NumPy does not compute with."""
+    return isinstance(value, (Integral, float, np.floating)) and not isinstance(value, bool)
+
+
+def _is_finite(value):
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:  # an int beyond all floats
+        return False
+
+
 __all__ = [
     "CallbackSupportMixin",
     "HasMethods",
+    "Count",
+    "Fraction",
     "Interval",
+    "Number",
     "RealNotInt",
     "StrOptions",
     "_fit_context",
