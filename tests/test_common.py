@@ -37,14 +37,18 @@ def public_estimators():
     return sorted(concrete, key=lambda cls: cls.__name__)
 
 
-ESTIMATORS = public_estimators()
+# Estimators that the generic checks cannot try, and why not; they have tests of their own.
+NOT_GENERIC = {
+    skrecsec.FixedAttackTransformer: "its profiles rate the items of one matrix, checks bring many",
+}
+ESTIMATORS = [cls for cls in public_estimators() if cls not in NOT_GENERIC]
 ATTACKS = [cls for cls in ESTIMATORS if issubclass(cls, BaseAttackTransformer)]
 RECOMMENDERS = [cls for cls in ESTIMATORS if issubclass(cls, BaseRecommender)]
 
 
 def test_discovery_finds_what_the_package_exports():
     exported = {getattr(skrecsec, name) for name in skrecsec.__all__}
-    assert set(ESTIMATORS) == exported
+    assert set(ESTIMATORS) | set(NOT_GENERIC) == exported
     assert set(ESTIMATORS) == set(ATTACKS) | set(RECOMMENDERS)
     assert {"MFRecommender", "TCDRecommender", "AverageAttackTransformer"} <= {
         cls.__name__ for cls in ESTIMATORS

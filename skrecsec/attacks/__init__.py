@@ -9,6 +9,7 @@ from skrecsec.attacks._directed import (
 )
 from skrecsec.attacks._dl import DLAttackTransformer
 from skrecsec.attacks._files import load_poison, save_poison
+from skrecsec.attacks._fixed import FixedAttackTransformer
 from skrecsec.attacks._heuristic import (
     AverageAttackTransformer,
     BandwagonAttackTransformer,
@@ -23,6 +24,7 @@ __all__ = [
     "BandwagonAttackTransformer",
     "CoAttackTransformer",
     "DLAttackTransformer",
+    "FixedAttackTransformer",
     "GCoAttackTransformer",
     "LoveHateAttackTransformer",
     "PGAAttackTransformer",

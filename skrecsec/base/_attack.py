@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABCMeta, abstractmethod
 
 import numpy as np
@@ -11,19 +12,25 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.base._threat import (
     Budget,
+    check_size,
     choose_known_users,
     choose_targets,
     complete_profiles,
     count_distinct_rows,
     count_profiles,
     find_profile_size,
+    warn_of_one_level,
 )
 from skrecsec.utils._compat import Count, Fraction, Number, StrOptions, _fit_context
 from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._signatures import complete
-from skrecsec.utils.validation import check_ratings, find_rating_levels
+from skrecsec.utils.validation import (
+    check_ratings,
+    find_rating_levels,
+    warn_of_unsuitable_ratings,
+)
 
 
 @complete
@@ -80,6 +87,7 @@ class BaseAttackTransformer(
         "n_fillers": [StrOptions({"mean"}), Count()],
         "knowledge": [Number(0, 1, closed="right")],
         "goal": [StrOptions({"push", "nuke"})],
+        "keep_ratings": ["boolean"],
         "random_state": ["random_state"],
     }
 
@@ -92,6 +100,7 @@ class BaseAttackTransformer(
         n_fillers="mean",
         knowledge=0.4,
         goal="push",
+        keep_ratings=False,
         random_state=None,
     ):
         self.target_items = target_items
@@ -100,6 +109,7 @@ class BaseAttackTransformer(
         self.n_fillers = n_fillers
         self.knowledge = knowledge
         self.goal = goal
+        self.keep_ratings = keep_ratings
         self.random_state = random_state
 
     @abstractmethod
@@ -124,10 +134,32 @@ class BaseAttackTransformer(
         ------
         ValueError
             If `X` or a parameter is invalid, or the known users have no ratings.
+        MemoryError
+            If the fake profiles would not fit into the memory of this machine.
+
+        Warns
+        -----
+        UnsuitableRatingsWarning
+            If the highest rating is more than 100 times the median, as in counts, or targets are
+            to be demoted though there is one rating level only.
         """
         X = check_ratings(X, estimator=self)
-        target_rng, known_rng, profile_rng = spawn_generators(self.random_state, 3)
+        warn_of_unsuitable_ratings(X.data, one_level=False)
         levels = find_rating_levels(X.data)
+        poison, targets, known_users = self._make_poison(X, levels)
+        self.poison_ = type(X)(poison)
+        self.n_distinct_profiles_ = count_distinct_rows(self.poison_)
+        self.target_items_ = targets
+        self.known_users_ = known_users
+        self.rating_levels_ = levels
+        # A copy, since the caller may go on to change theirs.
+        self.genuine_ratings_ = X.copy()
+        return self
+
+    def _make_poison(self, X, levels):
+        """Return the fake profiles, (n_profiles, n_items), the target items and the known users."""
+        warn_of_one_level(self.goal, levels)
+        target_rng, known_rng, profile_rng = spawn_generators(self.random_state, 3)
         targets = choose_targets(
             X,
             self.target_items,
@@ -149,15 +181,9 @@ class BaseAttackTransformer(
             target_rating=levels[-1] if self.goal == "push" else levels[0],
             rating_levels=levels,
         )
+        check_size(budget)
         profiles = self._craft_profiles(known, budget, profile_rng)
-        self.poison_ = type(X)(complete_profiles(profiles, X.shape[1], budget))
-        self.n_distinct_profiles_ = count_distinct_rows(self.poison_)
-        self.target_items_ = targets
-        self.known_users_ = known_users
-        self.rating_levels_ = levels
-        # A copy, since the caller may go on to change theirs.
-        self.genuine_ratings_ = X.copy()
-        return self
+        return complete_profiles(profiles, X.shape[1], budget), targets, known_users
 
     def fit_transform(self, X, y=None):
         """Craft the fake profiles and append them to `X`.
@@ -194,8 +220,27 @@ class BaseAttackTransformer(
         check_is_fitted(self)
         return check_ratings(X, estimator=self, reset=False, allow_no_ratings=True)
 
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        if not getattr(self, "keep_ratings", False):
+            state.pop("genuine_ratings_", None)
+        return state
+
+    def __copy__(self):
+        return self._copied(dict(vars(self)))
+
+    def __deepcopy__(self, memo):
+        return self._copied(copy.deepcopy(vars(self), memo))
+
+    def _copied(self, attributes):
+        # Copies within the process publish nothing, so that they keep what pickles leave out.
+        copied = type(self).__new__(type(self))
+        vars(copied).update(attributes)
+        return copied
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.estimator_type = "attack"
         tags.input_tags.sparse = True
         tags.input_tags.positive_only = True
         return tags

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
+from skrecsec.exceptions import UnsuitableRatingsWarning
 from skrecsec.utils._items import check_target_items
+from skrecsec.utils._memory import check_memory
 from skrecsec.utils._sparse import check_structure
 from skrecsec.utils.validation import project_to_levels
 
 # Items with fewer ratings than this are "unpopular", as in the paper.
 _UNPOPULAR_BELOW = 5
+
+# What crafting takes at least for a rating: its row, its item and itself, in 8 bytes each.
+_BYTES_PER_RATING = 24
 
 
 class Budget(NamedTuple):
@@ -145,6 +151,27 @@ def find_profile_size(n_fillers: int | str, known, n_targets: int) -> int:
     return int(n_fillers)
 
 
+def warn_of_one_level(goal: str, levels: np.ndarray) -> None:
+    """Warn if targets are to be demoted by the lowest level, and that is the highest, too."""
+    if goal == "nuke" and levels.size == 1:
+        warnings.warn(
+            f"All ratings are {levels[0]:g}: the lowest rating level is also the highest, and fake "
+            f"profiles with goal='nuke' promote the targets as those with goal='push' do.",
+            UnsuitableRatingsWarning,
+            stacklevel=4,
+        )
+
+
+def check_size(budget: Budget) -> None:
+    """Raise a MemoryError if the fake profiles of a budget do not fit into memory."""
+    n_ratings = budget.n_profiles * budget.profile_size
+    check_memory(
+        n_ratings * _BYTES_PER_RATING,
+        f"{budget.n_profiles} fake profiles of {budget.profile_size} ratings; lower attack_size or "
+        f"n_fillers",
+    )
+
+
 def complete_profiles(fillers, n_items: int, budget: Budget) -> sp.csr_array:
     """Check crafted filler ratings against the budget, project them and add the targets.
 
@@ -167,8 +194,8 @@ def complete_profiles(fillers, n_items: int, budget: Budget) -> sp.csr_array:
     Raises
     ------
     ValueError
-        If the shape is another, an index lies outside of it, a rating is not finite, or a profile
-        has more fillers than the budget allows.
+        If the shape is another, an index lies outside of it, a rating is not finite, a profile has
+        two ratings of an item, or more fillers than the budget allows.
 
     Examples
     --------
@@ -187,9 +214,11 @@ def complete_profiles(fillers, n_items: int, budget: Budget) -> sp.csr_array:
             f"({budget.n_profiles}, {n_items}), got {type(fillers).__name__}."
         )
     check_structure(fillers, "The crafted profiles")
-    if not np.isfinite(sp.csr_array(fillers).data).all():
-        raise ValueError("The attack crafted ratings that are not finite.")
+    if fillers.dtype.kind not in "fiub":
+        raise ValueError(f"The attack crafted ratings of dtype {fillers.dtype}, not real numbers.")
     fillers = sp.coo_array(fillers)
+    if not np.isfinite(fillers.data).all():
+        raise ValueError("The attack crafted ratings that are not finite.")
     if fillers.shape != (budget.n_profiles, n_items):
         raise ValueError(
             f"The attack crafted profiles of shape {fillers.shape}; "
@@ -211,6 +240,8 @@ def complete_profiles(fillers, n_items: int, budget: Budget) -> sp.csr_array:
         [ratings, np.full(budget.n_profiles * n_targets, budget.target_rating)]
     )
     profiles = sp.csr_array((ratings, (rows, items)), shape=fillers.shape)
+    if profiles.nnz < ratings.size:  # SciPy has added them up
+        raise ValueError("The attack crafted a profile with two ratings of one item.")
     profiles.sort_indices()
     return profiles
 

@@ -24,3 +24,21 @@ def available_memory() -> int | None:
         used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
         found.append(max(0, limit - used))
     return min(found, default=None)
+
+
+def check_memory(n_bytes: int, what: str) -> None:
+    """Raise a MemoryError that names the size if so many bytes are more than can be had.
+
+    An operating system may promise memory that it does not have, and end the process that uses it.
+
+    Examples
+    --------
+    >>> from skrecsec.utils._memory import check_memory
+    >>> check_memory(10**18, "A billion profiles; lower attack_size")
+    Traceback (most recent call last):
+        ...
+    MemoryError: A billion profiles; lower attack_size (they take 1e+09 GB).
+    """
+    available = available_memory()
+    if available is not None and n_bytes > available:
+        raise MemoryError(f"{what} (they take {n_bytes / 1e9:.3g} GB).")

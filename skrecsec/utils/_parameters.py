@@ -8,6 +8,13 @@ from __future__ import annotations
 
 TEXTS: dict[str, str] = {}
 
+TEXTS["keep_ratings"] = r"""
+keep_ratings : bool, default={default(keep_ratings)}
+    Whether a pickle of the fitted attack holds `genuine_ratings_`. Without them it can be given
+    away, but :class:`~skrecsec.metrics.RobustnessImprovementScorer` does not take the attack
+    that is loaded from it, be it from a file or from the cache of a pipeline with `memory`.
+"""[1:-1]
+
 TEXTS["threat_model"] = r"""
 target_items : {"unpopular", "random"} or array-like of int, default={default(target_items)}
     The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
@@ -30,10 +37,12 @@ knowledge : float, default={default(knowledge)}
 goal : {"push", "nuke"}, default={default(goal)}
     Whether targets are given the highest or the lowest rating level.
 
+%(keep_ratings)s
+
 random_state : int, RandomState instance or None, default={default(random_state)}
     Determines targets, known users and profiles, each from a stream of its own: attacks with
     the same int share targets and known users.
-"""[1:-1]
+"""[1:-1].replace("%(keep_ratings)s", TEXTS["keep_ratings"])
 
 TEXTS["poison"] = r"""
 poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
@@ -41,6 +50,10 @@ poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
 
 n_distinct_profiles_ : int
     How many of them are distinct: copies of one profile are easy to detect.
+
+genuine_ratings_ : csr_array or csr_matrix of shape (n_users, n_items)
+    The ratings that the attack was fitted on. Pickles leave them out, unless `keep_ratings` is
+    True; copies within a process have them.
 """[1:-1]
 
 TEXTS["threat"] = r"""
