@@ -150,9 +150,7 @@ def _describe(attack):
 
 def _plain(value):
     """Return a parameter as JSON has it, or raise a TypeError."""
-    if isinstance(value, (np.ndarray, np.generic)) or type(value).__module__.startswith("pandas."):
-        if not hasattr(value, "tolist"):  # a data frame
-            raise TypeError
+    if hasattr(value, "tolist"):  # arrays, scalars of NumPy, columns of data frames
         value = value.tolist()
     if isinstance(value, (list, tuple, range)):
         return [_plain(element) for element in value]

@@ -4,6 +4,7 @@ import pickle
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import NotFittedError
@@ -51,10 +52,119 @@ def test_what_cannot_be_saved(ratings, tmp_path):
         save_poison(MFRecommender(), path)
     with pytest.raises(NotFittedError):
         save_poison(AverageAttackTransformer(), path)
-    drawn = AverageAttackTransformer(random_state=np.random.RandomState(0)).fit(ratings)
-    with pytest.raises(ValueError, match=r"random_state=.* cannot be saved"):
-        save_poison(drawn, path)
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        [1, 2],
+        (1, 2),
+        range(1, 3),
+        [np.int64(1), np.int64(2)],
+        np.array([1, 2]),
+        np.array([1.0, 2.0]),
+        pd.Index([1, 2]),
+        pd.Series([1, 2]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_targets_of_any_kind_can_be_saved(targets, ratings, tmp_path):
+    attack = AverageAttackTransformer(target_items=targets, random_state=0).fit(ratings)
+    save_poison(attack, tmp_path / "poison.npz")
+    loaded = load_poison(tmp_path / "poison.npz")
+    assert loaded.params["target_items"] == [1, 2]
+    assert loaded.not_saved == {}
+    again = AverageAttackTransformer(**loaded.params).fit(ratings)
+    assert (again.poison_ != attack.poison_).nnz == 0
+
+
+def test_targets_given_by_name_are_saved_by_index(ratings, tmp_path):
+    X = pd.DataFrame(ratings.toarray(), columns=[f"film {i}" for i in range(90)])
+    attack = AverageAttackTransformer(target_items=["film 8"], random_state=0).fit(X)
+    save_poison(attack, tmp_path / "poison.npz")
+    assert load_poison(tmp_path / "poison.npz").params["target_items"] == [8]
+
+
+class Odd(AverageAttackTransformer):
+    """Has a parameter that JSON has no word for."""
+
+    def __init__(self, odd=None, *, target_items="unpopular", random_state=None):
+        super().__init__(target_items=target_items, random_state=random_state)
+        self.odd = odd
+
+
+@pytest.mark.parametrize(
+    ("odd", "saved"),
+    [
+        (np.random.RandomState(0), "RandomState"),
+        (print, "builtin_function_or_method"),
+        ({1: 2}, "dict"),
+        (pd.DataFrame([[1]]), "DataFrame"),
+        ([1, {2}], "list"),
+        (1j, "complex"),
+    ],
+    ids=str,
+)
+def test_what_json_does_not_have_is_named(odd, saved, ratings, tmp_path):
+    save_poison(Odd(odd).fit(ratings), tmp_path / "poison.npz")
+    loaded = load_poison(tmp_path / "poison.npz")
+    assert loaded.not_saved == {"odd": saved}
+    assert loaded.params["odd"] is None
+
+
+def test_nested_parameters_are_saved(ratings, tmp_path):
+    odd = {"a": (np.float32(0.5), np.bool_(True), [None, "x", range(2)]), "b": pd.Series([1.5])}
+    save_poison(Odd(odd).fit(ratings), tmp_path / "poison.npz")
+    saved = load_poison(tmp_path / "poison.npz").params["odd"]
+    assert saved == {"a": [0.5, True, [None, "x", [0, 1]]], "b": [1.5]}
+
+
+def test_a_drawn_state_can_be_saved(ratings, tmp_path):
+    """The fit may have taken hours, and cannot be made again."""
+    attack = AverageAttackTransformer(random_state=np.random.RandomState(0)).fit(ratings)
+    save_poison(attack, tmp_path / "poison.npz")
+    loaded = load_poison(tmp_path / "poison.npz")
+    assert loaded.not_saved == {"random_state": "RandomState"}
+    assert (loaded.poison != attack.poison_).nnz == 0
+
+
+def test_paths_are_checked_first(ratings, tmp_path, monkeypatch):
+    unfitted = AverageAttackTransformer()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder.npz").mkdir()
+    for path, error, message in [
+        (tmp_path / "poison.csv", ValueError, r"ends in \.npz"),
+        (tmp_path / "poison", ValueError, r"ends in \.npz"),
+        ("", ValueError, r"ends in \.npz"),
+        (tmp_path / "none" / "poison.npz", FileNotFoundError, "There is no folder"),
+        (tmp_path / "file" / "poison.npz", NotADirectoryError, "is no folder"),
+        (tmp_path / "folder.npz", IsADirectoryError, "is a folder"),
+    ]:
+        for check_only in True, False:
+            with pytest.raises(error, match=message):
+                save_poison(unfitted, path, check_only=check_only)
+    save_poison(unfitted, tmp_path / "poison.npz", check_only=True)
+    with pytest.raises(NotFittedError):
+        save_poison(unfitted, tmp_path / "poison.npz")
+    assert not (tmp_path / "poison.npz").exists()
+    monkeypatch.setattr("os.access", lambda *arguments: False)
+    with pytest.raises(PermissionError, match="No file can be written"):
+        save_poison(unfitted, tmp_path / "poison.npz", check_only=True)
+
+
+def test_a_tilde_is_the_home_folder(ratings, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_poison(AverageAttackTransformer(random_state=0).fit(ratings), "~/poison.NPZ")
+    assert (tmp_path / "poison.NPZ").exists()
+    assert load_poison("~/poison.NPZ").attack == "AverageAttackTransformer"
+
+
+def test_more_than_can_be_loaded_is_not_saved(ratings, tmp_path, monkeypatch):
+    attack = AverageAttackTransformer(random_state=0).fit(ratings)
+    monkeypatch.setattr("skrecsec.attacks._files.MAX_BYTES", 1000)
+    with pytest.raises(ValueError, match="more than a file of poison holds"):
+        save_poison(attack, tmp_path / "poison.npz")
 
 
 def test_what_cannot_be_loaded(tmp_path):

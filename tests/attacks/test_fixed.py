@@ -262,7 +262,9 @@ def test_other_archives_are_refused(ratings, tmp_path):
         lambda: sp.save_npz(path, sp.dia_array(np.eye(3, 90))),
         lambda: sp.save_npz(path, sp.bsr_array(np.eye(3, 90))),
         lambda: np.savez(path, format="csr", data=[1.0], shape=[3], indices=[0], indptr=[0, 1]),
-        lambda: np.savez(path, format="csr", data=[1.0], shape=[1, 90], indices=[91], indptr=[0, 1]),
+        lambda: np.savez(
+            path, format="csr", data=[1.0], shape=[1, 90], indices=[91], indptr=[0, 1]
+        ),
         lambda: np.savez(path, format="coo", data=[1.0], shape=[1, 90], row=[2**62], col=[0]),
         lambda: np.savez(path, format="coo", data=[1.0], shape=[1, 90], row=[-1], col=[0]),
         lambda: path.write_bytes(b"PK\x03\x04"),
