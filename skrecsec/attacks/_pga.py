@@ -7,7 +7,7 @@ import scipy.sparse as sp
 
 from skrecsec.attacks._fillers import average_profiles, highest_fillers, profiles_from_fillers
 from skrecsec.base import BaseAttackTransformer, complete_profiles
-from skrecsec.training import RidgeFactorization, largest_singular_value
+from skrecsec.training import RidgeFactorization, ill_conditioned, largest_singular_value
 from skrecsec.utils._compat import Count, Number
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -174,6 +174,8 @@ def _fake_gradient(surrogate, n_known, targets, n_sweeps):
 def _unit_rms(gradient):
     """Scale in place to unit root mean square; zeros, from a surrogate that is zero, stay."""
     largest = max(gradient.max(), -gradient.min())
+    if not np.isfinite(largest):
+        raise ill_conditioned()
     if largest > 0:
         gradient /= largest  # so that squares do not underflow
         gradient /= np.sqrt((gradient**2).mean())

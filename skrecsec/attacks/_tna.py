@@ -14,7 +14,7 @@ from skrecsec.attacks._fillers import (
 )
 from skrecsec.attacks._tna_loss import Gap, ProfileLoss, Surrogate, sparse_lists
 from skrecsec.base import BaseAttackTransformer, complete_profiles
-from skrecsec.training import csr_arrays, largest_singular_value
+from skrecsec.training import csr_arrays, ill_conditioned, largest_singular_value
 from skrecsec.utils._compat import Count, Fraction, Number
 from skrecsec.utils._compiling import jit
 from skrecsec.utils._ranking import row_blocks
@@ -168,6 +168,12 @@ class TNAAttackTransformer(BaseAttackTransformer):
         self.l1_weight = l1_weight
 
     def _craft_profiles(self, known, budget, rng):
+        try:
+            return self._optimise_profiles(known, budget, rng)
+        except np.linalg.LinAlgError as error:
+            raise ill_conditioned() from error
+
+    def _optimise_profiles(self, known, budget, rng):
         self.n_iter_ = self.max_iter
         highest = budget.rating_levels[-1]
         statistics = rating_statistics(known)
@@ -215,6 +221,8 @@ class TNAAttackTransformer(BaseAttackTransformer):
         for _ in range(self.max_iter):
             _, gradient = loss(np.clip(ratings, 0, 1))
             largest = np.abs(gradient).max()
+            if not np.isfinite(largest):
+                raise ill_conditioned()
             if largest == 0:
                 break
             ratings -= self.learning_rate * (gradient / largest)

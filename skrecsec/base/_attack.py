@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.base._threat import (
     Budget,
+    check_scale,
     check_size,
     choose_known_users,
     choose_targets,
@@ -158,6 +159,7 @@ class BaseAttackTransformer(
 
     def _make_poison(self, X, levels):
         """Return the fake profiles, (n_profiles, n_items), the target items and the known users."""
+        check_scale(levels)
         warn_of_one_level(self.goal, levels)
         target_rng, known_rng, profile_rng = spawn_generators(self.random_state, 3)
         targets = choose_targets(

@@ -18,6 +18,9 @@ from skrecsec.utils.validation import project_to_levels
 # Items with fewer ratings than this are "unpopular", as in the paper.
 _UNPOPULAR_BELOW = 5
 
+# The highest rating that attacks can square and add up, and one over the largest.
+_SMALLEST_HIGHEST = 1e-100
+
 # What crafting takes at least for a rating: its row, its item and itself, in 8 bytes each.
 _BYTES_PER_RATING = 24
 
@@ -149,6 +152,16 @@ def find_profile_size(n_fillers: int | str, known, n_targets: int) -> int:
             f"which count as rated items) and the number of items ({n_items})."
         )
     return int(n_fillers)
+
+
+def check_scale(levels: np.ndarray) -> None:
+    """Raise a ValueError if squares of the highest ratings are too large or small to compute."""
+    highest = levels[-1]
+    if not _SMALLEST_HIGHEST <= highest <= 1 / _SMALLEST_HIGHEST:
+        raise ValueError(
+            f"The highest rating is {highest:g}, and its square is beyond what can be computed: "
+            f"remove outliers, or divide all ratings by it."
+        )
 
 
 def warn_of_one_level(goal: str, levels: np.ndarray) -> None:

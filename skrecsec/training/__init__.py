@@ -8,7 +8,12 @@ from skrecsec.training._linalg import fold_in, user_products
 from skrecsec.training._loop import Epoch, train
 from skrecsec.training._plans import plan_pairs, plan_tiles
 from skrecsec.training._ranking import RankingSolver, plan_comparisons
-from skrecsec.training._ridge import RidgeFactorization, csr_arrays, largest_singular_value
+from skrecsec.training._ridge import (
+    RidgeFactorization,
+    csr_arrays,
+    ill_conditioned,
+    largest_singular_value,
+)
 from skrecsec.training._sgd import SGDSolver
 from skrecsec.training._solvers import (
     SOLVERS,
@@ -33,6 +38,7 @@ __all__ = [
     "csr_arrays",
     "finite_scores",
     "fold_in",
+    "ill_conditioned",
     "import_solver",
     "initial_factors",
     "largest_singular_value",

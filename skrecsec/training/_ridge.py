@@ -11,8 +11,18 @@ from skrecsec.utils._compiling import jit
 _N_POWER_ITERATIONS = 20
 
 
+def ill_conditioned() -> ValueError:
+    """Return the error for systems that cannot be solved in floating point."""
+    return ValueError(
+        "The surrogate cannot be fitted: ratings differ too much in size. Remove outliers, take "
+        "np.log1p of counts, or increase reg."
+    )
+
+
 class RidgeFactorization:
     """Matrix factorisation by alternating ridge solves, and its derivatives.
+
+    Raises a ValueError where a system is so ill-conditioned that it has no finite solution.
 
     `fit` leaves the factors where first-order conditions hold for the items, and, once it has
     converged, for the users as well.
@@ -29,6 +39,8 @@ class RidgeFactorization:
         for _ in range(n_sweeps):
             self.user_factors = fold_in_rows(self.item_factors, *self._by_user, self.reg)
             self.item_factors = fold_in_rows(self.user_factors, *self._by_item, self.reg)
+        if not (np.isfinite(self.user_factors).all() and np.isfinite(self.item_factors).all()):
+            raise ill_conditioned()
 
     def adjoints(self, user_gradient, item_gradient, n_sweeps):
         """Solve H z = gradient, H being the Hessian of half the penalised squared error.
@@ -63,6 +75,8 @@ def largest_singular_value(ratings):
     for _ in range(_N_POWER_ITERATIONS):
         vector /= np.linalg.norm(vector)
         vector = ratings.T @ (ratings @ vector)
+        if not 0 < np.linalg.norm(vector) < np.inf:
+            raise ill_conditioned()
     return np.sqrt(np.linalg.norm(vector))
 
 
