@@ -52,14 +52,14 @@ class BaseAttackLossTransformer(BaseAttackTransformer):
     def _attack_term(self, known, budget, n_ratings):
         # The squared error is averaged over the ratings. Gradient steps on single ratings amount to
         # n_ratings / 2 times the loss, so the steps on single pairs have to as well.
-        weight = self.attack_weight * n_ratings / 2
+        weight = float(self.attack_weight) * n_ratings / 2
         if self.attack_reduction == "mean":
             weight /= known.shape[0] * budget.target_items.size
         return AttackTerm(
             known=sp.csr_array(known),
             target_items=budget.target_items,
             k=self.k,
-            margin=self.margin,
+            margin=float(self.margin),
             goal=1 if self.goal == "push" else -1,
             weight=weight,
         )

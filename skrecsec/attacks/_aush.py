@@ -200,8 +200,8 @@ class AUSHAttackTransformer(BaseAttackTransformer):
                 shilling_aim=budget.target_rating if on_targets else budget.rating_levels[-1],
                 n_hidden=self.n_hidden,
                 rating_range=(budget.rating_levels[0], budget.rating_levels[-1]),
-                loss_weights=(self.reconstruction_weight, self.shilling_weight),
-                learning_rate=self.learning_rate,
+                loss_weights=(float(self.reconstruction_weight), float(self.shilling_weight)),
+                learning_rate=float(self.learning_rate),
                 rng=rng,
             )
             for _ in range(self.max_iter):

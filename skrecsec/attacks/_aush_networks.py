@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from skrecsec.utils._memory import check_memory
+
 
 class Perceptron:
     """A perceptron of rectified linear units, trained by Adam (Kingma & Ba, 2015).
@@ -19,6 +21,9 @@ class Perceptron:
     def __init__(self, sizes, learning_rate: float, rng):
         """Draw the weights of layers with the given numbers of units, Xavier-uniform."""
         self.parameters = []
+        n_weights = sum(a * b for a, b in pairwise(sizes))
+        # Drawn in double precision, trained in single with two moments and a gradient.
+        check_memory(24 * n_weights, f"A network with layers of {sizes} units has too many weights")
         for n_inputs, n_outputs in pairwise(sizes):
             bound = np.sqrt(6 / (n_inputs + n_outputs))
             weights = rng.uniform(-bound, bound, (n_inputs, n_outputs))

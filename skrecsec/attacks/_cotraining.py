@@ -22,9 +22,13 @@ from skrecsec.training import (
     train,
 )
 from skrecsec.utils._compat import Count, Number, StrOptions
+from skrecsec.utils._memory import check_memory
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
+
+# What the surrogate predicts for the fake users, and a block of it.
+_BYTES_PER_CELL = 8
 
 
 @register("attack", "coattack")
@@ -107,6 +111,11 @@ class CoAttackTransformer(BaseAttackLossTransformer):
         self._check_pretraining()
         self.n_iter_ = self.max_iter
         n_known, n_items = known.shape
+        check_memory(
+            _BYTES_PER_CELL * budget.n_profiles * n_items,
+            f"Predictions for {budget.n_profiles} fake profiles and {n_items} items; lower "
+            f"attack_size",
+        )
         initial = complete_profiles(average_profiles(known, budget, rng), n_items, budget)
         ratings = sp.csr_array(sp.vstack([known, initial], format="csr"))
         data = RatingData.from_matrix(ratings, 0.0, rng, levels=budget.rating_levels)

@@ -7,14 +7,23 @@ import scipy.sparse as sp
 
 from skrecsec.attacks._fillers import average_profiles, highest_fillers, profiles_from_fillers
 from skrecsec.base import BaseAttackTransformer, complete_profiles
-from skrecsec.training import RidgeFactorization, ill_conditioned, largest_singular_value
+from skrecsec.training import (
+    RidgeFactorization,
+    draw_item_factors,
+    ill_conditioned,
+    largest_singular_value,
+)
 from skrecsec.utils._compat import Count, Number
+from skrecsec.utils._memory import check_memory
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
 
 # The first fit of the surrogate starts from nothing, later ones from the last.
 _N_INITIAL_SWEEPS = 10
+
+# The fake users' ratings, gradients and what comes in between: arrays of numbers for all items.
+_BYTES_PER_CELL = 56
 
 
 @register("attack", "pga")
@@ -134,9 +143,15 @@ class PGAAttackTransformer(BaseAttackTransformer):
         self.n_iter_ = self.max_iter
         n_items = known.shape[1]
         highest = budget.rating_levels[-1]
+        check_memory(
+            _BYTES_PER_CELL * budget.n_profiles * n_items,
+            f"Gradients for {budget.n_profiles} fake profiles and {n_items} items; lower "
+            f"attack_size",
+        )
         start = complete_profiles(average_profiles(known, budget, rng), n_items, budget)
         known, values = known / highest, start.toarray() / highest
-        item_factors = rng.normal(0, 0.1, (n_items, self.n_factors))
+        n_users = known.shape[0] + budget.n_profiles
+        item_factors = draw_item_factors(n_users, n_items, self.n_factors, rng)
         step = self.learning_rate if self.goal == "push" else -self.learning_rate
         with single_threaded():
             surrogate = RidgeFactorization(item_factors, self.reg * largest_singular_value(known))

@@ -14,7 +14,7 @@ from skrecsec.attacks._fillers import (
 )
 from skrecsec.attacks._tna_loss import Gap, ProfileLoss, Surrogate, sparse_lists
 from skrecsec.base import BaseAttackTransformer, complete_profiles
-from skrecsec.training import csr_arrays, ill_conditioned, largest_singular_value
+from skrecsec.training import csr_arrays, draw_item_factors, ill_conditioned, largest_singular_value
 from skrecsec.utils._compat import Count, Fraction, Number
 from skrecsec.utils._compiling import jit
 from skrecsec.utils._ranking import row_blocks
@@ -194,7 +194,11 @@ class TNAAttackTransformer(BaseAttackTransformer):
         return sp.vstack(profiles, format="csr") * highest
 
     def _initial_surrogate(self, ratings, rng):
-        item_factors = rng.normal(0, 0.1, (ratings.shape[1], self.n_factors))
+        n_users, n_items = ratings.shape
+        # The blocks of the items on lists, and their inverses.
+        item_factors = draw_item_factors(
+            n_users, n_items, self.n_factors, rng, n_systems=2 * n_items
+        )
         surrogate = Surrogate(item_factors, self.reg * largest_singular_value(ratings))
         surrogate.fit(ratings, _N_INITIAL_SWEEPS)
         return surrogate

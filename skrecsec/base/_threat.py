@@ -21,8 +21,8 @@ _UNPOPULAR_BELOW = 5
 # The highest rating that attacks can square and add up, and one over the largest.
 _SMALLEST_HIGHEST = 1e-100
 
-# What crafting takes at least for a rating: its row, its item and itself, in 8 bytes each.
-_BYTES_PER_RATING = 24
+# What crafting takes for a rating: its row, its item and itself, some times over.
+_BYTES_PER_RATING = 64
 
 
 class Budget(NamedTuple):

@@ -115,4 +115,4 @@ class ATRecommender(BaseFactorRecommender):
                 -2, 2, size=(_N_DIRECTIONS, self.n_factors), random_state=rng
             )
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-        return Perturbation(self.epsilon, directions.astype(np.float32), rng)
+        return Perturbation(float(self.epsilon), directions.astype(np.float32), rng)

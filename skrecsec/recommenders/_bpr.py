@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
 from skrecsec.recommenders._rank_fold_in import fold_into_ranking, learn_fold_in
 from skrecsec.training import RankingSolver, RatingData, plan_comparisons
-from skrecsec.utils._compat import Interval, StrOptions
+from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -109,12 +107,12 @@ class BPRRecommender(BaseInteractionRecommender):
 
     _parameter_constraints: dict = {
         **BaseInteractionRecommender._parameter_constraints,
-        "n_factors": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "reg": [Interval(Real, 0, None, closed="left")],
+        "n_factors": [Count()],
+        "max_iter": [Count()],
+        "learning_rate": [Number(0, None, closed="neither")],
+        "reg": [Number(0, None, closed="left")],
         "negatives": [StrOptions({"uniform", "popularity"})],
-        "fold_in_reg": [Interval(Real, 0, None, closed="neither")],
+        "fold_in_reg": [Number(0, None, closed="neither")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
 from scipy.linalg import lapack
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
-from skrecsec.utils._compat import Interval
+from skrecsec.utils._compat import Number
 from skrecsec.utils._memory import available_memory
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -72,7 +70,7 @@ class EASERecommender(BaseInteractionRecommender):
 
     _parameter_constraints: dict = {
         **BaseInteractionRecommender._parameter_constraints,
-        "reg": [Interval(Real, 0, None, closed="neither")],
+        "reg": [Number(0, None, closed="neither")],
     }
 
     def __init__(self, reg=300.0, *, interactions="all"):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from numbers import Real
 
 import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.base import BaseRecommender
-from skrecsec.utils._compat import Interval, StrOptions, _fit_context
+from skrecsec.utils._compat import Number, StrOptions, _fit_context
 from skrecsec.utils._signatures import complete
 from skrecsec.utils.validation import check_ratings
 
@@ -24,7 +23,7 @@ class BaseInteractionRecommender(BaseRecommender):
     """
 
     _parameter_constraints: dict = {
-        "interactions": [StrOptions({"all"}), Interval(Real, 0, None, closed="neither")],
+        "interactions": [StrOptions({"all"}), Number(0, None, closed="neither")],
     }
 
     @_fit_context(prefer_skip_nested_validation=False)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-
 import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
-from skrecsec.utils._compat import Interval
+from skrecsec.utils._compat import Count, Number
 from skrecsec.utils._ranking import row_blocks, top_k
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -67,8 +65,8 @@ class ItemKNNRecommender(BaseInteractionRecommender):
 
     _parameter_constraints: dict = {
         **BaseInteractionRecommender._parameter_constraints,
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
-        "shrinkage": [Interval(Real, 0, None, closed="left")],
+        "n_neighbors": [Count()],
+        "shrinkage": [Number(0, None, closed="left")],
     }
 
     def __init__(self, n_neighbors=50, *, shrinkage=10.0, interactions="all"):

@@ -11,6 +11,7 @@ from skrecsec.training._ranking import RankingSolver, plan_comparisons
 from skrecsec.training._ridge import (
     RidgeFactorization,
     csr_arrays,
+    draw_item_factors,
     ill_conditioned,
     largest_singular_value,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "check_device",
     "check_pretraining",
     "csr_arrays",
+    "draw_item_factors",
     "finite_scores",
     "fold_in",
     "ill_conditioned",

@@ -8,7 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import logit
 
+from skrecsec.utils._memory import check_memory
 from skrecsec.utils.validation import find_rating_levels
+
+# Drawn in double precision, trained in single, and kept once more.
+_BYTES_PER_FACTOR = 16
 
 
 class Triplets(NamedTuple):
@@ -74,7 +78,15 @@ def _as_float32(values) -> np.ndarray:
 
 
 def initial_factors(n_models, n_users, n_items, n_factors, rng):
-    """Draw user and item factors, (n_models, n_rows, n_factors), from Xavier's uniform law."""
+    """Draw user and item factors, (n_models, n_rows, n_factors), from Xavier's uniform law.
+
+    Raises a MemoryError if they, and the copy that is kept of the best epoch, are too many.
+    """
+    n_rows = n_models * (n_users + n_items)
+    check_memory(
+        n_rows * n_factors * _BYTES_PER_FACTOR,
+        f"n_factors={n_factors} are too many for {n_rows} rows",
+    )
 
     def draw(n_rows):
         bound = np.sqrt(6 / (n_rows + n_factors))

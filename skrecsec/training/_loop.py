@@ -103,7 +103,10 @@ def train(
     if best is not None and factors is None:
         factors = solver.factors()
     if best is None or factors is None or not all(np.isfinite(f).all() for f in factors):
-        raise ValueError("Training diverged: choose a lower learning_rate.")
+        raise ValueError(
+            "Training diverged: choose a lower learning_rate, or lower what else the loss weighs, "
+            "such as reg."
+        )
     return TrainingResult(
         *factors,
         n_iter=len(history),

@@ -44,13 +44,14 @@ class MinibatchSolver:
     ):
         self.data = data
         self.device = torch.device(device)
-        self.reg = reg
+        self.reg = float(reg)
         self.sigmoid = sigmoid
         self.batch_size = batch_size
-        self.tile_side = max(1, round(batch_size**0.5))
+        # A tile is at most the whole matrix.
+        self.tile_side = min(max(1, round(batch_size**0.5)), max(data.n_users, data.n_items))
         self._factors = self._tensor(np.concatenate([user_factors, item_factors], axis=1))
         # One optimiser for each model: in a cooperative epoch models step by themselves.
-        self._optimisers = [OPTIMISERS[optimiser](m, learning_rate) for m in self._factors]
+        self._optimisers = [OPTIMISERS[optimiser](m, float(learning_rate)) for m in self._factors]
         self._levels = self._tensor(data.levels)
         self._thresholds = self._tensor(vote_thresholds(data, sigmoid))
         self._validation = [self._tensor(column) for column in data.validation]

@@ -9,6 +9,7 @@ import numpy as np
 from skrecsec.training._data import RatingData
 from skrecsec.training._plans import plan_pairs
 from skrecsec.utils._compiling import fast_jit
+from skrecsec.utils._memory import check_memory
 
 # So often an item is drawn anew that the user has rated, before the sample is left out.
 _MAX_DRAWS = 32
@@ -98,7 +99,12 @@ class RankingSolver:
 
     @classmethod
     def draw(cls, data: RatingData, n_factors: int, rng: np.random.Generator, **options):
-        """Start from small random factors, and biases of 0."""
+        """Start from small random factors, and biases of 0.
+
+        Raises a MemoryError if these, or systems of as many equations, are too much.
+        """
+        n_numbers = n_factors * (2 * (data.n_users + data.n_items) + 2 * n_factors)
+        check_memory(8 * n_numbers, f"n_factors={n_factors} are too many")
 
         def factors(n_rows):
             return (rng.uniform(-0.5, 0.5, (n_rows, n_factors)) / n_factors).astype(np.float32)

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from skrecsec.training._linalg import fold_in_rows, solve_rows
 from skrecsec.utils._compiling import jit
+from skrecsec.utils._memory import check_memory
 
 _N_POWER_ITERATIONS = 20
 
@@ -17,6 +18,17 @@ def ill_conditioned() -> ValueError:
         "The surrogate cannot be fitted: ratings differ too much in size. Remove outliers, take "
         "np.log1p of counts, or increase reg."
     )
+
+
+def draw_item_factors(n_users, n_items, n_factors, rng, *, n_systems=1):
+    """Draw item factors to start from, (n_items, n_factors).
+
+    Raises a MemoryError if `n_systems` systems of equations, and four arrays of factors, are too
+    much.
+    """
+    n_numbers = n_factors * (4 * (n_users + n_items) + n_systems * n_factors)
+    check_memory(8 * n_numbers, f"n_factors={n_factors} are too many for the surrogate")
+    return rng.normal(0, 0.1, (n_items, n_factors))
 
 
 class RidgeFactorization:

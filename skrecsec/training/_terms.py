@@ -78,7 +78,8 @@ class AttackTerm:
 
 def finite_scores(user_factors, item_factors) -> np.ndarray:
     """Return p . q for all pairs of rows, or say that the surrogate of an attack has diverged."""
-    scores = user_factors @ item_factors.T
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores = user_factors @ item_factors.T
     if not np.isfinite(scores).all():
         raise ValueError("The surrogate diverged: lower learning_rate or attack_weight.")
     return scores

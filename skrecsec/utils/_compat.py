@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from numbers import Integral, Real
 
 import numpy as np
@@ -36,24 +35,28 @@ except ImportError:  # pragma: no cover - depends on the installed scikit-learn
 MAX_COUNT = 2**31 - 1
 
 
+# What single precision holds, with room for a few operations.
+MAX_NUMBER = 1e38
+
+
 class Number(Interval):
-    """A constraint: finite real numbers of an interval; True and False are no numbers.
+    """A constraint: real numbers of an interval; True and False are no numbers.
 
     Parameters
     ----------
     left, right : float or None
-        Bounds; None for none.
+        Bounds. None as the right one is the highest that is computed with.
 
     closed : {"left", "right", "both", "neither"}
         Which bounds belong to the interval.
     """
 
     def __init__(self, left, right, *, closed):
-        super().__init__(Real, left, right, closed=closed)
+        super().__init__(Real, left, MAX_NUMBER if right is None else right, closed=closed)
 
     def is_satisfied_by(self, val):
         """Return whether a value is one of them, whatever its type of float or int."""
-        return _is_number(val) and _is_finite(val) and super().is_satisfied_by(val)
+        return _is_number(val) and super().is_satisfied_by(val)
 
 
 class Fraction(Interval):
@@ -71,16 +74,19 @@ class Fraction(Interval):
 
 
 class Count(Interval):
-    """A constraint: whole numbers from `lowest` to 2^31 - 1; True and False are no numbers.
+    """A constraint: whole numbers, at most 2^31 - 1; True and False are no numbers.
 
     Parameters
     ----------
     lowest : int, default=1
         The lowest one.
+
+    highest : int, default=2147483647
+        The highest one.
     """
 
-    def __init__(self, lowest=1):
-        super().__init__(Integral, lowest, MAX_COUNT, closed="both")
+    def __init__(self, lowest=1, highest=MAX_COUNT):
+        super().__init__(Integral, lowest, highest, closed="both")
 
     def is_satisfied_by(self, val):
         """Return whether a value is one of them, whatever its type of int."""
@@ -92,18 +98,11 @@ def _is_number(value):
     return isinstance(value, (Integral, float, np.floating)) and not isinstance(value, bool)
 
 
-def _is_finite(value):
-    try:
-        return math.isfinite(float(value))
-    except OverflowError:  # an int beyond all floats
-        return False
-
-
 __all__ = [
     "CallbackSupportMixin",
-    "HasMethods",
     "Count",
     "Fraction",
+    "HasMethods",
     "Interval",
     "Number",
     "RealNotInt",

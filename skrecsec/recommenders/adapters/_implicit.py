@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from numbers import Integral, Real
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,10 +12,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
 from skrecsec.recommenders._rank_fold_in import fold_into_ranking, learn_fold_in
-from skrecsec.utils._compat import Interval
+from skrecsec.utils._compat import Count, Number
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
+
+# More would end the process: OpenMP allocates for each.
+_MAX_THREADS = 1024
 
 
 @register("recommender", "als", title="ALS", defends=False, package="implicit")
@@ -87,8 +89,8 @@ class ImplicitRecommender(BaseInteractionRecommender):
     _parameter_constraints: dict = {
         **BaseInteractionRecommender._parameter_constraints,
         "model": "no_validation",  # `_copy_of` says what is wrong
-        "fold_in_reg": [Interval(Real, 0, None, closed="neither")],
-        "n_jobs": [Interval(Integral, 1, None, closed="left")],
+        "fold_in_reg": [Number(0, None, closed="neither")],
+        "n_jobs": [Count(highest=_MAX_THREADS)],
         "random_state": ["random_state"],
     }
 
