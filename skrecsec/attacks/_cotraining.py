@@ -1,4 +1,4 @@
-"""The paper's own attacks: co-training, alone and as a game against the defence."""
+"""The paper's own attacks: co-training, alone and as a game against the defense."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ class ATRecommender(BaseFactorRecommender):
 
     See Also
     --------
-    MFRecommender : The same model without a defence.
-    TCDRecommender : The defence of the same paper, which fares far better.
+    MFRecommender : The same model without a defense.
+    TCDRecommender : The defense of the same paper, which fares far better.
 
     Notes
     -----

@@ -24,7 +24,7 @@ class MFRecommender(BaseFactorRecommender):
 
     See Also
     --------
-    TCDRecommender : Triple cooperative defence.
+    TCDRecommender : Triple cooperative defense.
 
     Notes
     -----

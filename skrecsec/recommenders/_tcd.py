@@ -1,4 +1,4 @@
-"""Triple cooperative defence: three models that label data for one another."""
+"""Triple cooperative defense: three models that label data for one another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PRETRAIN_VISITS = {"sgd": 26, "adam": 65, "adadelta": 65}
 @register("recommender", "tcd", title="TCD", defends=True)
 @complete
 class TCDRecommender(BaseFactorRecommender):
-    """Triple cooperative defence, Algorithm 1 of the paper.
+    """Triple cooperative defense, Algorithm 1 of the paper.
 
     Three matrix factorisations are pre-trained on all ratings. Then, epoch by epoch and model by
     model, every unobserved cell on which the two other models predict the same rating level becomes
@@ -40,7 +40,7 @@ class TCDRecommender(BaseFactorRecommender):
     pseudo_label_ratio : float, default=1.0
         Random share of the cells, in (0, 1], that are looked at for pseudo-ratings in each epoch.
         The cost of an epoch is proportional to it, and below a threshold that depends on the data
-        the defence fails: on MovieLens-1M with ``"sgd"``, 0.5 withstands attacks to which 0.2
+        the defense fails: on MovieLens-1M with ``"sgd"``, 0.5 withstands attacks to which 0.2
         succumbs, and 1.0 lets in a tenth of what 0.5 does and finds more held-out items (HR@50 of
         0.33 instead of 0.25).
 
@@ -95,7 +95,7 @@ class TCDRecommender(BaseFactorRecommender):
 
     See Also
     --------
-    MFRecommender : The same model without a defence.
+    MFRecommender : The same model without a defense.
 
     Notes
     -----
@@ -114,7 +114,7 @@ class TCDRecommender(BaseFactorRecommender):
 
     Where ratings are as few as in FilmTrust, no setting that was tried withstands all attacks.
     With ``"auto"`` weak attacks stay without effect and strong ones, such as CoAttack, succeed as
-    if there were no defence. With ``n_pretrain_iter=1`` strong ones are held to a tenth or two of
+    if there were no defense. With ``n_pretrain_iter=1`` strong ones are held to a tenth or two of
     the lists of 50 instead of nearly all (unpopular targets), and more held-out items are found;
     but then the ranking is close to one by popularity, and weak attacks put their targets, which
     the fake profiles make popular, into four lists of ten.
