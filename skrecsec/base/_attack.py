@@ -27,6 +27,7 @@ from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._signatures import complete
+from skrecsec.utils._sparse import digest_csr
 from skrecsec.utils.validation import (
     check_ratings,
     find_rating_levels,
@@ -222,10 +223,30 @@ class BaseAttackTransformer(
         check_is_fitted(self)
         return check_ratings(X, estimator=self, reset=False, allow_no_ratings=True)
 
+    def was_fitted_on(self, X) -> bool:
+        """Return whether these are the ratings that the attack was fitted on.
+
+        Attacks that come from a pickle can tell, too, though they do not hold the ratings.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
+            Ratings.
+
+        Returns
+        -------
+        same : bool
+            Whether users and items have the same ratings, in the same order.
+        """
+        digest = digest_csr(self.transform(X))
+        if hasattr(self, "genuine_ratings_"):
+            return digest == digest_csr(self.genuine_ratings_)
+        return digest == getattr(self, "_ratings_digest", None)
+
     def __getstate__(self):
         state = dict(super().__getstate__())
-        if not getattr(self, "keep_ratings", False):
-            state.pop("genuine_ratings_", None)
+        if "genuine_ratings_" in state and not getattr(self, "keep_ratings", False):
+            state["_ratings_digest"] = digest_csr(state.pop("genuine_ratings_"))
         return state
 
     def __copy__(self):

@@ -163,7 +163,7 @@ class TargetHitRatioScorer:
         k = check_k(self.k)
         targets = self.target_items
         if targets is None:
-            attack, _ = _attack_step(estimator, "give TargetHitRatioScorer its target_items")
+            _, attack, _ = _attack_step(estimator, "give TargetHitRatioScorer its target_items")
             targets = attack.target_items_
         hit_ratio = _target_hit_ratio(profiles_for(estimator, X), targets, k)
         return hit_ratio if self.greater_is_better else -hit_ratio
@@ -205,8 +205,9 @@ class RobustnessImprovementScorer:
     Where the attack leaves the baseline's hit ratio as it was, RI is undefined: the score is NaN,
     with a warning.
 
-    The attack's `genuine_ratings_` are needed, which a pickled attack does not hold unless it has
-    ``keep_ratings=True``.
+    The attack's `genuine_ratings_` are needed. A pickled attack, such as one from the cache of a
+    pipeline with `memory`, does not hold them unless it has ``keep_ratings=True``; without, it can
+    be scored on the ratings that it was fitted on, which it recognizes, and on no others.
 
     Examples
     --------
@@ -230,16 +231,17 @@ class RobustnessImprovementScorer:
     def __call__(self, estimator, X, y=None) -> float:
         """Score the defense in a fitted pipeline on the rows of `X`; `y` is ignored."""
         k = check_k(self.k)
-        attack, later_steps = _attack_step(
+        earlier_steps, attack, later_steps = _attack_step(
             estimator, "RobustnessImprovementScorer compares with and without it"
         )
         targets = attack.target_items_ if self.target_items is None else self.target_items
         profiles = profiles_for(estimator, X)
+        genuine = _genuine_ratings(attack, earlier_steps, X)
         # The baselines are fitted without names of items.
         asked = profiles.X if sp.issparse(profiles.X) else np.asarray(profiles.X)
         origin, attacked = (
             _target_hit_ratio(profiles_for(self._fitted_baseline(train), asked), targets, k)
-            for train in _training_sets(attack, later_steps)
+            for train in _training_sets(genuine, attack, later_steps)
         )
         defended = _target_hit_ratio(profiles, targets, k)
         return float(robustness_improvement_score(origin, attacked, defended))
@@ -348,7 +350,7 @@ def _target_hit_ratio(profiles, targets, k):
 
 
 def _attack_step(estimator, why):
-    """Return the attack step of a fitted pipeline, and the transformers that follow on it."""
+    """Return the attack step of a fitted pipeline, and the transformers before and after it."""
     *transformers, _ = steps_of(estimator)
     places = [p for p, step in enumerate(transformers) if hasattr(step, "poison_")]
     if not places:
@@ -363,17 +365,27 @@ def _attack_step(estimator, why):
             f"{type(attack).__name__} around an attack hides its fit_transform, so that the "
             f"pipeline was trained on clean ratings: put the attack itself into the pipeline."
         )
-    return attack, transformers[place + 1 :]
+    return transformers[:place], attack, transformers[place + 1 :]
 
 
-def _training_sets(attack, later_steps):
-    """Yield the clean and the poisoned ratings as they reach a recommender."""
+def _genuine_ratings(attack, earlier_steps, X):
+    """Return the ratings that an attack was fitted on; one from a pickle may recognize them."""
     genuine = getattr(attack, "genuine_ratings_", None)
-    if genuine is None:
+    if genuine is not None:
+        return genuine
+    for step in earlier_steps:
+        X = step.transform(X)
+    if not hasattr(attack, "was_fitted_on") or not attack.was_fitted_on(X):
         raise ValueError(
-            "The attack has no genuine_ratings_, which pickled attacks do not hold: fit it with "
-            "keep_ratings=True, or set genuine_ratings_ to the ratings that it was fitted on."
+            "The attack has no genuine_ratings_, which pickled attacks do not hold, and is scored "
+            "on others: fit it with keep_ratings=True, or set genuine_ratings_ to the ratings that "
+            "it was fitted on."
         )
+    return attack.transform(X)
+
+
+def _training_sets(genuine, attack, later_steps):
+    """Yield the clean and the poisoned ratings as they reach a recommender."""
     # Attributes can be changed, and SciPy does not look at what it stacks.
     genuine, poison = (
         check_ratings(ratings, allow_no_ratings=True) for ratings in (genuine, attack.poison_)

@@ -11,8 +11,9 @@ TEXTS: dict[str, str] = {}
 TEXTS["keep_ratings"] = r"""
 keep_ratings : bool, default={default(keep_ratings)}
     Whether a pickle of the fitted attack holds `genuine_ratings_`. Without them it can be given
-    away, but :class:`~skrecsec.metrics.RobustnessImprovementScorer` does not take the attack
-    that is loaded from it, be it from a file or from the cache of a pipeline with `memory`.
+    away, but with what is loaded from it, be it from a file or from the cache of a pipeline
+    with `memory`, :class:`~skrecsec.metrics.RobustnessImprovementScorer` scores on no other
+    ratings than those that the attack was fitted on.
 """[1:-1]
 
 TEXTS["threat_model"] = r"""
@@ -53,7 +54,7 @@ n_distinct_profiles_ : int
 
 genuine_ratings_ : csr_array or csr_matrix of shape (n_users, n_items)
     The ratings that the attack was fitted on. Pickles leave them out, unless `keep_ratings` is
-    True; copies within a process have them.
+    True, but recognize them: see `was_fitted_on`. Copies within a process have them.
 """[1:-1]
 
 TEXTS["threat"] = r"""

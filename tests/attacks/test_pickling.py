@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skrecsec import AverageAttackTransformer, FixedAttackTransformer, MFRecommender
 from skrecsec.metrics import RobustnessImprovementScorer
@@ -71,20 +72,50 @@ def test_copies_within_a_process_are_whole(make_copy, ratings):
     assert first is second  # the memory of deepcopy is used
 
 
-def test_what_comes_of_a_cache_works_but_for_ri(ratings, tmp_path):
+def test_what_comes_of_a_cache_is_scored_on_its_own_ratings(ratings, tmp_path):
     def fitted(**parameters):
         attack = AverageAttackTransformer(random_state=0, **parameters)
         model = MFRecommender(4, max_iter=2, random_state=0)
         return make_pipeline(attack, model, memory=str(tmp_path)).fit(ratings)
 
     scorer = RobustnessImprovementScorer(MFRecommender(4, max_iter=2, random_state=0), k=9)
-    expected = scorer(fitted(), ratings)
+    some = ratings[:60]
+    first = fitted()
+    expected, expected_of_some = (scorer(first, X) for X in (ratings, some))
     again = fitted()
-    assert_array_equal(again[-1].item_factors_, fitted()[-1].item_factors_)
+    assert not hasattr(again[0], "genuine_ratings_")
+    for X in ratings, sp.csr_matrix(ratings), ratings.tocsc(), ratings.toarray():
+        assert scorer(again, X) == pytest.approx(expected, nan_ok=True)
     with pytest.raises(ValueError, match="keep_ratings=True"):
-        scorer(again, ratings)
+        scorer(again, some)
     fitted(keep_ratings=True)
-    assert scorer(fitted(keep_ratings=True), ratings) == pytest.approx(expected, nan_ok=True)
+    kept = fitted(keep_ratings=True)
+    assert scorer(kept, some) == pytest.approx(expected_of_some, nan_ok=True)
+
+
+def test_steps_before_the_attack_are_taken_before_ratings_are_compared(ratings):
+    root = FunctionTransformer(np.sqrt)
+    attack = AverageAttackTransformer(random_state=0)
+    model = MFRecommender(4, max_iter=2, random_state=0)
+    scorer = RobustnessImprovementScorer(MFRecommender(4, max_iter=2, random_state=0), k=9)
+    X = ratings.toarray()
+    pipeline = make_pipeline(root, attack, model).fit(X)
+    assert scorer(pickled(pipeline), X) == pytest.approx(scorer(pipeline, X), nan_ok=True)
+
+
+def test_an_attack_knows_what_it_was_fitted_on(ratings):
+    attack = AverageAttackTransformer(random_state=0).fit(ratings)
+    other = ratings.copy()
+    other.data[0] = 6 - other.data[0] + (other.data[0] == 3)
+    for fitted in attack, pickled(attack), pickled(pickled(attack)):
+        assert fitted.was_fitted_on(ratings.toarray())
+        assert not fitted.was_fitted_on(other)
+        assert not fitted.was_fitted_on(ratings[::-1])
+        assert not fitted.was_fitted_on(ratings[1:])
+    refitted = pickled(attack).fit(other)
+    for fitted in refitted, pickled(refitted):
+        assert fitted.was_fitted_on(other)
+        assert not fitted.was_fitted_on(ratings)
 
 
 def test_the_attributes_of_an_unpickled_attack_serve(ratings):
