@@ -118,7 +118,7 @@ class FixedAttackTransformer(BaseAttackTransformer):
         self.project = project
         self.keep_ratings = keep_ratings
 
-    _craft_profiles = None  # they are given
+    _craft_profiles = None  # type: ignore[assignment]  # they are given
 
     def _make_poison(self, X, levels):
         names = getattr(self, "feature_names_in_", None)

@@ -195,5 +195,5 @@ def digest_csr(X) -> str:
     parts = X.indptr.astype(np.int64), X.indices.astype(np.int64), X.data.astype(np.float64)
     digest = hashlib.sha256(repr(X.shape).encode())
     for part in parts:
-        digest.update(np.ascontiguousarray(part))
+        digest.update(part.tobytes())
     return digest.hexdigest()
