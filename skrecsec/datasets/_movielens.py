@@ -99,6 +99,7 @@ def fetch_movielens_100k(
     See Also
     --------
     fetch_movielens_1m : Ten times as many ratings.
+    fetch_filmtrust : A third as many, of films as well.
     make_ratings : Generated ratings of the same kind.
 
     Notes
@@ -155,6 +156,7 @@ def fetch_movielens_1m(
     See Also
     --------
     fetch_movielens_100k : A tenth as many ratings.
+    fetch_filmtrust : Few ratings of films.
     make_ratings : Generated ratings of the same kind.
 
     Notes

@@ -27,6 +27,7 @@ from typing import TypeVar
 from skrecsec.utils import _parameters, _texts
 
 _PLACE = re.compile(r"^([ \t]*)%\(([\w.]+)\)s$", flags=re.MULTILINE)
+_WRAPPED = ("__func__", "fget", "fn")
 _TEXTS = _parameters.TEXTS | _texts.TEXTS
 
 Class = TypeVar("Class", bound=type)
@@ -44,13 +45,12 @@ def complete(cls: Class) -> Class:
     if "__init__" in vars(cls):
         _complete_signature(cls)
     _fill(cls, _defaults(getattr(cls, "__init__")), cls.__name__)  # noqa: B009  mypy
-    for member in vars(cls).values():
-        # Of a class method, or of one that is there only sometimes.
-        function = getattr(member, "__func__", getattr(member, "fn", member))
+    for member in list(vars(cls).values()):
+        # Class methods, properties and what `available_if` returns have a copy of the docstring.
+        function = next((getattr(member, a) for a in _WRAPPED if hasattr(member, a)), member)
         if inspect.isfunction(function):
-            _fill(function, _defaults(function), cls.__name__)
-            if member is not function:  # it has a copy
-                member.__doc__ = function.__doc__
+            for thing in {function, member}:
+                _fill(thing, _defaults(function), cls.__name__)
     return cls
 
 

@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 
 import pytest
+from sklearn.utils.metaestimators import available_if
 
 import skrecsec
 from skrecsec.utils import _signatures
@@ -39,6 +40,13 @@ def test_functions_classes_and_methods_are_described(texts):
         def value(self):
             """Not a %(k)s on a line of its own."""
 
+        @available_if(lambda self: False)
+        def available(self, k=4):
+            """Do it, perhaps.
+
+            %(k)s
+            """
+
         def undocumented(self):
             pass
 
@@ -53,6 +61,9 @@ def test_functions_classes_and_methods_are_described(texts):
     assert inspect.getdoc(Parent) == "Text.\n\nk : int, default=1\n    Of a Parent."
     assert inspect.getdoc(Parent.make) == 'Make one.\n\nk : int, default="b"\n    Of a Parent.'
     assert inspect.getdoc(Parent.value) == "Not a %(k)s on a line of its own."
+    expected = "Do it, perhaps.\n\nk : int, default=4\n    Of a Parent."
+    assert inspect.getdoc(Parent.available) == expected
+    assert inspect.getdoc(vars(Parent)["available"]) == expected
     assert Parent.undocumented.__doc__ is None
 
     @complete
