@@ -30,16 +30,10 @@ class EASERecommender(BaseInteractionRecommender):
         Penalty :math:`\lambda` on the squared weights. It belongs to the data: where ratings are
         few, smaller ones rank better and resist attacks better (30 to 100 on FilmTrust).
 
-    %(interactions)s
+    %(interaction_model)s
 
-    Attributes
-    ----------
     item_weights_ : ndarray of shape (n_items, n_items), dtype float32
         Weights from the rated item (row) to the scored one (column), 0 on the diagonal.
-
-    %(item_popularity)s
-
-    %(features)s
 
     See Also
     --------

@@ -27,16 +27,10 @@ class ItemKNNRecommender(BaseInteractionRecommender):
         Added to the denominator of the similarity: the more, the less the agreement of few raters
         counts.
 
-    %(interactions)s
+    %(interaction_model)s
 
-    Attributes
-    ----------
     similarities_ : csr_array of shape (n_items, n_items)
         Each row has the similarities of an item to its neighbors.
-
-    %(item_popularity)s
-
-    %(features)s
 
     See Also
     --------

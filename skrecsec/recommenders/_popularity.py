@@ -18,13 +18,7 @@ class PopularityRecommender(BaseInteractionRecommender):
 
     Parameters
     ----------
-    %(interactions)s
-
-    Attributes
-    ----------
-    %(item_popularity)s
-
-    %(features)s
+    %(interaction_model)s
 
     See Also
     --------

@@ -292,6 +292,16 @@ item_popularity_ : ndarray of shape (n_items,)
     Shares of the training profiles that have the items.
 """[1:-1]
 
+TEXTS["interaction_model"] = f"""
+{TEXTS["interactions"]}
+
+Attributes
+----------
+{TEXTS["item_popularity"]}
+
+{TEXTS["features"]}
+"""[1:-1]
+
 TEXTS["ratings"] = r"""
 Parameters
 ----------
