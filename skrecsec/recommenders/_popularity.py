@@ -22,8 +22,7 @@ class PopularityRecommender(BaseInteractionRecommender):
 
     See Also
     --------
-    ItemKNNRecommender : Recommends what resembles the items that one has rated.
-    EASERecommender : A linear model of the same kind, and one of the best.
+    EASERecommender : Knows everybody's taste by what they have rated, at little cost.
 
     Notes
     -----
