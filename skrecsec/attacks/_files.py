@@ -16,6 +16,7 @@ from skrecsec.attacks._archive import MAX_BYTES, Archive, read_archive
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.utils._files import write_atomically
 from skrecsec.utils._items import check_target_items
+from skrecsec.utils._signatures import describe
 from skrecsec.utils._sparse import check_compressed
 from skrecsec.utils._versions import package_versions
 
@@ -27,6 +28,7 @@ _FACTS = {"attack": str, "params": dict, "versions": dict, "not_saved": dict}
 _MAX_DESCRIPTION = 2**24
 
 
+@describe
 def save_poison(
     attack: BaseAttackTransformer, path: str | os.PathLike, *, check_only: bool = False
 ) -> None:
@@ -67,17 +69,7 @@ def save_poison(
     and given targets as the indices of items. What JSON does not have, such as a `RandomState`, is
     stored as None, and `not_saved` of what is loaded names it with its type.
 
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from skrecsec.attacks import AverageAttackTransformer, load_poison, save_poison
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
-    >>> attack = AverageAttackTransformer(target_items=[3, 7], random_state=0).fit(X)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_poison(attack, Path(folder, "average.npz"))
-    ...     loaded = load_poison(Path(folder, "average.npz"))
+    %(saved_poison)s
     >>> loaded.attack, loaded.params["attack_size"], loaded.poison.shape
     ('AverageAttackTransformer', 0.03, (3, 80))
     """
@@ -163,6 +155,7 @@ def _plain(value):
     raise TypeError
 
 
+@describe
 def load_poison(path: str | os.PathLike) -> Bunch:
     """Read fake profiles that :func:`save_poison` has written.
 
@@ -193,17 +186,8 @@ def load_poison(path: str | os.PathLike) -> Bunch:
     save_poison : Writes the file.
     FixedAttackTransformer : Appends the fake profiles to ratings, as an attack in a pipeline.
 
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from skrecsec.attacks import RandomAttackTransformer, load_poison, save_poison
-    >>> from skrecsec.datasets import make_ratings
-    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
-    >>> attack = RandomAttackTransformer(target_items=[3, 7], random_state=0).fit(X)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_poison(attack, Path(folder, "random.npz"))
-    ...     load_poison(Path(folder, "random.npz")).target_items
+    %(saved_poison)s
+    >>> loaded.target_items
     array([3, 7])
     """
     return read_archive(path, read_poison, "fake profiles")

@@ -212,8 +212,7 @@ class BaseAttackTransformer(
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_profiles, n_items)
-            Profiles.
+        %(profiles)s
 
         Returns
         -------

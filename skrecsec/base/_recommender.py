@@ -41,8 +41,7 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_profiles, n_items)
-            Profiles; they need not have been seen in `fit`.
+        %(profiles)s
 
         Returns
         -------
@@ -67,8 +66,7 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, sparse array} of shape (n_profiles, n_items)
-            Profiles; they need not have been seen in `fit`.
+        %(profiles)s
 
         k : int, default=50
             Number of items to recommend.

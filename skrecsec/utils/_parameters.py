@@ -111,6 +111,20 @@ reg : float, default={default(reg)}
     singular value of the known ratings. With a penalty of that size all factors would be zero.
 """[1:-1]
 
+TEXTS["saved_poison"] = r"""
+Examples
+--------
+>>> import tempfile
+>>> from pathlib import Path
+>>> from skrecsec.attacks import AverageAttackTransformer, load_poison, save_poison
+>>> from skrecsec.datasets import make_ratings
+>>> X = make_ratings(100, 80, density=0.2, random_state=0)
+>>> attack = AverageAttackTransformer(target_items=[3, 7], random_state=0).fit(X)
+>>> with tempfile.TemporaryDirectory() as folder:
+...     save_poison(attack, Path(folder, "average.npz"))
+...     loaded = load_poison(Path(folder, "average.npz"))
+"""[1:-1]
+
 TEXTS["appends_rows"] = r"""
 .. note::
     `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
@@ -300,6 +314,11 @@ Attributes
 {TEXTS["item_popularity"]}
 
 {TEXTS["features"]}
+"""[1:-1]
+
+TEXTS["profiles"] = r"""
+X : {array-like, sparse matrix, sparse array} of shape (n_profiles, n_items)
+    Profiles; they need not have been seen in `fit`.
 """[1:-1]
 
 TEXTS["ratings"] = r"""
