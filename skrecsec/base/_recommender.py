@@ -93,7 +93,12 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
         """
         X = self._check_profiles(X)
         k = check_k(k)
-        items = np.empty((X.shape[0], k), dtype=np.int64)
+        if not isinstance(exclude_seen, (bool, np.bool_)):
+            raise ValueError(f"exclude_seen must be a bool, got {exclude_seen!r}.")
+        try:
+            items = np.empty((X.shape[0], k), dtype=np.int64)
+        except (MemoryError, ValueError) as error:
+            raise ValueError(f"Lists of k={k} items do not fit in memory.") from error
         for rows in row_blocks(*X.shape):
             block = X[rows]
             items[rows] = top_k(self._score(block), k, seen=block if exclude_seen else None)

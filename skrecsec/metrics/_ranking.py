@@ -195,7 +195,10 @@ def check_scores(scores: ArrayLike, name: str) -> np.ndarray:
     """
     if isinstance(scores, np.ma.MaskedArray):
         scores = as_scores(scores)
-    return check_array(scores, ensure_all_finite=False, input_name=name)
+    scores = check_array(scores, ensure_all_finite=False, input_name=name)
+    if scores.dtype.kind in "mM":
+        raise ValueError(f"{name} holds dates or times, not scores.")
+    return scores
 
 
 def check_seen(seen: MatrixLike | None, shape: tuple[int, int]) -> sp.csr_array | None:

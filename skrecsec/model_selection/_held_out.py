@@ -69,7 +69,8 @@ class HeldOut:
             )
         if len(matrix.shape) != 2:
             raise ValueError(f"HeldOut wraps a 2-D sparse matrix, got shape {matrix.shape}.")
-        self.matrix = held_out_items(matrix, *matrix.shape, name="matrix")
+        # A copy, since the caller may go on to change theirs.
+        self.matrix = held_out_items(matrix, *matrix.shape, name="matrix").copy()
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -157,10 +157,11 @@ def _align_timestamps(timestamps, X, ratings):
 
 def _as_numbers(values):
     """Return dates and times as numbers in the same order, all else as it is."""
-    if values.dtype.kind == "O" and all(isinstance(v, datetime.datetime) for v in values.flat):
-        if all(v.tzinfo is not None for v in values.flat):
+    if values.dtype.kind == "O" and all(isinstance(v, datetime.date) for v in values.flat):
+        is_aware = {getattr(v, "tzinfo", None) is not None for v in values.flat}
+        if is_aware == {True}:
             return np.array([v.timestamp() for v in values.flat]).reshape(values.shape)
-        if all(v.tzinfo is None for v in values.flat):
+        if is_aware == {False}:
             values = values.astype("datetime64[us]")
     if values.dtype.kind in "mM":
         if np.isnat(values).any():

@@ -82,7 +82,7 @@ def _from_sparse(y, n_rows, n_items, name):
         )
     check_structure(y, name)
     y = sp.csr_array(y.tocsr() if y.format != "csr" else fresh_csr(y))
-    if y.dtype.kind == "f" and np.isnan(y.data).any():
+    if y.dtype.kind in "fc" and np.isnan(y.data).any():
         raise ValueError(f"{name} contains NaN.")
     if not y.has_canonical_format:
         # Sorts as well. On a copy, since the arrays are still the caller's.

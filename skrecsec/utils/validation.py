@@ -147,6 +147,7 @@ def _prepare(X, name="X"):
     if isinstance(X, np.ma.MaskedArray):
         X = X.filled(0)  # a masked rating is none
     if not sp.issparse(X):
+        _refuse_times(X, name)
         _warn_of_long_table(X)
         return X, None
     check_structure(X, name)
@@ -155,6 +156,13 @@ def _prepare(X, name="X"):
         X = X.tocsr(copy=True)
         X.eliminate_zeros()  # those that fill up a block or a diagonal
     return X, n_coo_entries
+
+
+def _refuse_times(X, name):
+    """Refuse what NumPy would make numbers of, so many nanoseconds since 1970."""
+    dtypes = [getattr(X, "dtype", None), *getattr(X, "dtypes", ())]
+    if any(getattr(dtype, "kind", None) in ("m", "M") for dtype in dtypes):
+        raise ValueError(f"{name} holds dates or times, not ratings.")
 
 
 _LONG_COLUMNS = (("user", "uid"), ("item", "iid", "movie", "product"), ("rating", "score", "stars"))

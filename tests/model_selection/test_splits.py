@@ -229,12 +229,13 @@ MOMENTS = np.datetime64("2020-01-01") + DAYS
         MOMENTS.astype("datetime64[ns]"),
         DAYS,
         MOMENTS.astype("datetime64[s]").tolist(),
+        MOMENTS.astype("datetime64[D]").tolist(),
         [moment.replace(tzinfo=datetime.UTC) for moment in MOMENTS.astype("M8[s]").tolist()],
         pd.Series(MOMENTS),
         pd.Series(MOMENTS).dt.tz_localize("Europe/Rome"),
         pd.DatetimeIndex(MOMENTS),
     ],
-    ids=["days", "nanoseconds", "durations", "naive", "aware", "series", "zone", "index"],
+    ids=["days", "nanoseconds", "durations", "naive", "dates", "aware", "series", "zone", "index"],
 )
 def test_dates_and_times_are_timestamps(timestamps):
     X = sp.csr_array([[3, 4, 0], [0, 2, 4]])
