@@ -9,7 +9,9 @@ import functools
 import json
 import subprocess
 import sys
+import tempfile
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 import skrecsec
+from skrecsec.attacks import save_poison
 from skrecsec.base import Budget, choose_targets, complete_profiles
 from skrecsec.experiments import robustness_study
 from skrecsec.inspection import RankShiftDisplay, RobustnessDisplay
@@ -254,6 +257,10 @@ def entries():
         "RobustnessDisplay.from_estimator": lambda B: RobustnessDisplay.from_estimator(
             {"MF": pipeline}, B, y
         ),
+        "save_poison": lambda B: _save(pipeline[0], B),
+        "FixedAttackTransformer": lambda B: skrecsec.attacks.FixedAttackTransformer(
+            B, [3]
+        ).fit_transform(X),
         "RI of changed poison_": lambda B: _score_with(pipeline, X, poison_=B),
         "RI of changed genuine_ratings_": lambda B: _score_with(pipeline, X, genuine_ratings_=B),
     }
@@ -291,6 +298,13 @@ def _study(X, y):
         k=5,
         random_state=0,
     )
+
+
+def _save(attack, B):
+    attack = copy.copy(attack)
+    attack.poison_ = B
+    with tempfile.TemporaryDirectory() as folder:
+        save_poison(attack, Path(folder, "poison.npz"))
 
 
 def _score_with(pipeline, X, **attributes):

@@ -19,6 +19,7 @@ from skrecsec.utils._items import check_target_items
 from skrecsec.utils._signatures import describe
 from skrecsec.utils._sparse import check_compressed
 from skrecsec.utils._versions import package_versions
+from skrecsec.utils.validation import check_ratings
 
 _FORMAT = 1
 _ARRAYS = ("data", "indices", "indptr", "shape", "target_items", "known_users", "rating_levels")
@@ -79,7 +80,7 @@ def save_poison(
     if check_only:
         return
     check_is_fitted(attack)
-    poison = sp.csr_array(attack.poison_)
+    poison = sp.csr_array(check_ratings(attack.poison_, allow_no_ratings=True))
     arrays = {
         "description": np.array(json.dumps(_describe(attack))),
         "data": poison.data,

@@ -377,10 +377,13 @@ def test_ri_says_what_to_do_where_genuine_ratings_are_missing(split):
     X, _ = split
     pipeline = make_pipeline(attack(), Counts()).fit(X)
     expected = RobustnessImprovementScorer(Counts(), k=K)(pipeline, X)
-    del pipeline[0].genuine_ratings_
+    pipeline = pickle.loads(pickle.dumps(pipeline))
     with pytest.raises(ValueError, match="keep_ratings=True, or set genuine_ratings_"):
         RobustnessImprovementScorer(Counts(), k=K)(pipeline, X)
-    pipeline[0].genuine_ratings_ = X  # the remedy
+    pipeline[0].genuine_ratings_ = X  # the one remedy
+    assert RobustnessImprovementScorer(Counts(), k=K)(pipeline, X) == expected
+    pipeline = make_pipeline(attack().set_params(keep_ratings=True), Counts()).fit(X)  # the other
+    pipeline = pickle.loads(pickle.dumps(pipeline))
     assert RobustnessImprovementScorer(Counts(), k=K)(pipeline, X) == expected
 
 
