@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import NotFittedError
 
-from skrecsec import AverageAttackTransformer, MFRecommender
+from skrecsec import AverageAttackTransformer, FixedAttackTransformer, MFRecommender
 from skrecsec.metrics import hit_ratio_score
 from skrecsec.model_selection import HeldOut, leave_one_out_split
 from skrecsec.utils._estimator_checks._faults import count_calls, interrupted
@@ -49,6 +49,20 @@ def test_dates_are_no_scores():
 def test_ratings_of_other_dtypes_are_the_same_ratings(X, dtype):
     expected = make_model().fit(X).predict(X)
     np.testing.assert_array_equal(make_model().fit(X.toarray().astype(dtype)).predict(X), expected)
+
+
+@pytest.mark.parametrize("form", ["csc", "coo", "lil", "dok", "bsr", "dia"])
+@pytest.mark.filterwarnings("ignore:Constructing a DIA matrix", "ignore:.* held-out items are")
+def test_every_format_of_scipy_is_taken(X, form):
+    other = X.asformat(form)
+    expected = make_model().fit(X).predict(X)
+    np.testing.assert_array_equal(make_model().fit(other).predict(other), expected)
+    attack = FixedAttackTransformer(other, target_items=[3]).fit(other)
+    np.testing.assert_array_equal(attack.poison_.toarray(), X.toarray())
+    assert hit_ratio_score(np.zeros(40, int), expected, k=3, seen=other) == hit_ratio_score(
+        np.zeros(40, int), expected, k=3, seen=X
+    )
+    assert (HeldOut(other).matrix != HeldOut(X).matrix).nnz == 0
 
 
 def test_entries_of_a_masked_array_that_are_masked_are_no_ratings(X):

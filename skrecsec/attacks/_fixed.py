@@ -165,7 +165,7 @@ class _Given(NamedTuple):
 
 
 def _read(profiles, n_items, item_names):
-    if isinstance(profiles, dict):
+    if isinstance(profiles, dict) and not sp.issparse(profiles):  # a DOK matrix is a dict, too
         if not {"poison", "target_items"} <= set(profiles):
             raise ValueError(
                 f"profiles must be a matrix, a path, or what load_poison returns, with 'poison' "
