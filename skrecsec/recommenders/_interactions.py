@@ -17,9 +17,9 @@ from skrecsec.utils.validation import check_ratings
 class BaseInteractionRecommender(BaseRecommender):
     """Base class of recommenders that ask whether something was rated, not how.
 
-    A subclass implements `_fit_interactions(X)`, which learns from ones at the interactions, and
-    `_score_profiles(X)`, which gets profiles of the same kind. A profile without an interaction is
-    served by what is popular.
+    A subclass implements `_fit_interactions(X)`, which learns from ones at the interactions, or from
+    what `_values` makes of their ratings, and `_score_profiles(X)`, which gets profiles of the same
+    kind. A profile without an interaction is served by what is popular.
     """
 
     _parameter_constraints: dict = {
@@ -39,14 +39,18 @@ class BaseInteractionRecommender(BaseRecommender):
     def _fit_interactions(self, X):
         """Learn from checked interactions, CSR."""
 
+    def _values(self, ratings: np.ndarray) -> np.ndarray:
+        """Return what is learned of interactions with these ratings."""
+        return np.ones(ratings.size)
+
     def _interactions(self, X) -> sp.csr_array:
-        """Return ones at the interactions in checked ratings."""
+        """Return the interactions in checked ratings."""
         if isinstance(self.interactions, str):
-            return sp.csr_array((np.ones(X.nnz), X.indices, X.indptr), shape=X.shape)
+            return sp.csr_array((self._values(X.data), X.indices, X.indptr), shape=X.shape)
         kept = X.data >= self.interactions
         indptr = np.concatenate([[0], np.cumsum(kept)])[X.indptr]
-        indices = X.indices[kept]
-        return sp.csr_array((np.ones(indices.size), indices, indptr), shape=X.shape)
+        values = self._values(X.data[kept])
+        return sp.csr_array((values, X.indices[kept], indptr), shape=X.shape)
 
     def _check_ratings(self, X):
         X = self._interactions(check_ratings(X, estimator=self))

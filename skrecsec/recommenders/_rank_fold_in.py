@@ -32,3 +32,24 @@ def _sums(item_factors, X):
     item_factors = np.asarray(item_factors, dtype=np.float64)
     sums = X @ (item_factors - item_factors.mean(axis=0))
     return sums / np.sqrt(np.maximum(np.diff(X.indptr), 1))[:, np.newaxis]
+
+
+class RankFoldIn:
+    """Folds profiles into factors that have learned to rank.
+
+    Where the factors of all users are one, those of the items are biases.
+    """
+
+    def __init__(self, user_factors, item_factors, X, reg: float):
+        user_factors, item_factors = (
+            np.asarray(factors, dtype=np.float64) for factors in (user_factors, item_factors)
+        )
+        is_bias = (user_factors == 1).all(axis=0)
+        self.item_biases = item_factors[:, is_bias].sum(axis=1)
+        self.item_factors = item_factors[:, ~is_bias]
+        self.matrix = learn_fold_in(user_factors[:, ~is_bias], self.item_factors, X, reg)
+
+    def __call__(self, X) -> np.ndarray:
+        """Return the scores of all items for profiles."""
+        profiles = fold_into_ranking(self.item_factors, X, self.matrix)
+        return profiles @ self.item_factors.T + self.item_biases

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -15,3 +18,20 @@ def spawn_generators(random_state, n_streams: int) -> list[np.random.Generator]:
     """
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(n_streams)]
+
+
+@contextmanager
+def preserved_global_states():
+    """Put NumPy's and torch's global random states back at the end, whoever sets them inside.
+
+    Import torch before entering if it is to be used inside.
+    """
+    torch = sys.modules.get("torch")
+    numpy_state = np.random.get_state()  # noqa: NPY002
+    torch_state = torch.get_rng_state() if torch is not None else None
+    try:
+        yield
+    finally:
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        if torch_state is not None:
+            torch.set_rng_state(torch_state)

@@ -99,14 +99,8 @@ class DecompositionRecommender(BaseInteractionRecommender):
             )
         self.decomposition_ = decomposition
 
-    def _interactions(self, X):
-        ones = super()._interactions(X)
-        if self.values == "ratings":
-            kept = (
-                slice(None) if isinstance(self.interactions, str) else X.data >= self.interactions
-            )
-            ones.data[:] = X.data[kept]
-        return ones
+    def _values(self, ratings):
+        return super()._values(ratings) if self.values == "interactions" else ratings.astype(float)
 
     def _score_profiles(self, X):
         with single_threaded():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
@@ -11,7 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
-from skrecsec.recommenders._rank_fold_in import fold_into_ranking, learn_fold_in
+from skrecsec.recommenders._rank_fold_in import RankFoldIn
 from skrecsec.utils._compat import Count, Number
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -141,7 +142,7 @@ class ImplicitRecommender(BaseInteractionRecommender):
         if n_items != X.shape[1]:  # which compiled code does not look at
             raise ValueError(f"The model has factors of {n_items} items, not of {X.shape[1]}.")
         with single_threaded():
-            return self._fold_in(self.model_, X)
+            return self._fold_in(X)
 
 
 def _copy_of(model):
@@ -184,10 +185,10 @@ def _as_matrix(X):
 def _make_fold_in(model, X, reg):
     """Return how profiles are folded into a fitted model."""
     if hasattr(model, "similarity"):
-        return _sum_similarities
+        return partial(_sum_similarities, model)
     if hasattr(model, "recalculate_user") and hasattr(model, "YtY"):
-        return _solve_least_squares
-    return _RankFoldIn.of(model, X, reg)
+        return partial(_solve_least_squares, model)
+    return RankFoldIn(model.user_factors, model.item_factors, X, reg)
 
 
 def _sum_similarities(model, X):
@@ -201,27 +202,3 @@ def _solve_least_squares(model, X):
             setattr(model, name, array.copy())
     users = model.recalculate_user(np.arange(X.shape[0]), _as_matrix(X))
     return users.astype(np.float64) @ model.item_factors.T.astype(np.float64)
-
-
-class _RankFoldIn:
-    """Folds profiles into factors that have learned to rank.
-
-    Where the factors of all users are one, those of the items are biases.
-    """
-
-    def __init__(self, is_bias, matrix):
-        self.is_bias, self.matrix = is_bias, matrix
-
-    @classmethod
-    def of(cls, model, X, reg):
-        users, items = (
-            np.asarray(factors, dtype=np.float64)
-            for factors in (model.user_factors, model.item_factors)
-        )
-        is_bias = (users == 1).all(axis=0)
-        return cls(is_bias, learn_fold_in(users[:, ~is_bias], items[:, ~is_bias], X, reg))
-
-    def __call__(self, model, X):
-        items = np.asarray(model.item_factors, dtype=np.float64)
-        factors, biases = items[:, ~self.is_bias], items[:, self.is_bias].sum(axis=1)
-        return fold_into_ranking(factors, X, self.matrix) @ factors.T + biases
