@@ -7,16 +7,20 @@ from skrecsec.recommenders._item_knn import ItemKNNRecommender
 from skrecsec.recommenders._mf import MFRecommender
 from skrecsec.recommenders._popularity import PopularityRecommender
 from skrecsec.recommenders._tcd import TCDRecommender
+from skrecsec.recommenders.adapters._cornac import CornacRecommender
 from skrecsec.recommenders.adapters._decomposition import DecompositionRecommender
 from skrecsec.recommenders.adapters._implicit import ImplicitRecommender
+from skrecsec.recommenders.adapters._lenskit import LenskitRecommender
 
 __all__ = [
     "ATRecommender",
     "BPRRecommender",
+    "CornacRecommender",
     "DecompositionRecommender",
     "EASERecommender",
     "ImplicitRecommender",
     "ItemKNNRecommender",
+    "LenskitRecommender",
     "MFRecommender",
     "PopularityRecommender",
     "TCDRecommender",

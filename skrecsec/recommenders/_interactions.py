@@ -17,9 +17,9 @@ from skrecsec.utils.validation import check_ratings
 class BaseInteractionRecommender(BaseRecommender):
     """Base class of recommenders that ask whether something was rated, not how.
 
-    A subclass implements `_fit_interactions(X)`, which learns from ones at the interactions, or from
-    what `_values` makes of their ratings, and `_score_profiles(X)`, which gets profiles of the same
-    kind. A profile without an interaction is served by what is popular.
+    A subclass implements `_fit_interactions(X)`, which learns from ones at the interactions, or
+    from what `_values` makes of their ratings, and `_score_profiles(X)`, which gets profiles of the
+    same kind. A profile without an interaction is served by what is popular.
     """
 
     _parameter_constraints: dict = {
