@@ -17,7 +17,7 @@ from skrecsec.experiments._records import RecordStore
 from skrecsec.experiments._results import RobustnessStudy
 from skrecsec.experiments._running import run
 from skrecsec.experiments._targets import agree_on_targets
-from skrecsec.utils._compat import Interval, StrOptions, validate_params
+from skrecsec.utils._compat import Count, StrOptions, validate_params
 from skrecsec.utils._signatures import describe
 from skrecsec.utils.validation import check_ratings
 
@@ -27,9 +27,9 @@ from skrecsec.utils.validation import check_ratings
         "attacks": [Mapping],
         "recommenders": [Mapping],
         "target_items": [StrOptions({"unpopular", "random"}), "array-like", None],
-        "n_targets": [Interval(Integral, 1, None, closed="left"), None],
-        "n_repeats": [Interval(Integral, 1, None, closed="left")],
-        "k": [Interval(Integral, 1, None, closed="left")],
+        "n_targets": [Count(), None],
+        "n_repeats": [Count()],
+        "k": [Count()],
         "protocol": [StrOptions({"in_sample", "fold_in"})],
         "baseline": [str, None],
         "y": ["array-like", None],

@@ -102,3 +102,15 @@ def test_names_of_items(ratings, where):
     assert result.target_items[0].tolist() == [7, 2]
     with pytest.raises(ValueError, match="'film x', which is no column of X"):
         study(frame, AverageAttackTransformer(target_items=["film x"]))
+
+
+@pytest.mark.parametrize("name", ["k", "n_repeats", "n_targets"])
+@pytest.mark.parametrize("value", [True, 2**63, 0])
+def test_counts_are_counts(name, value, ratings):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of robustness_study"):
+        robustness_study(
+            ratings,
+            attacks={"a": AverageAttackTransformer()},
+            recommenders={"m": MFRecommender(2)},
+            **{name: value},
+        )
