@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,9 @@ def test_a_full_disk(start):
 
 @posix
 def test_progress_does_not_get_into_the_result(start):
+    silent = {"preexec_fn": lambda: os.close(2), "check": False}
+    if subprocess.run([sys.executable, "-c", "import scipy.sparse"], **silent).returncode:
+        pytest.skip("this SciPy is not imported where there is no stderr, as 1.14 with NumPy 2.0")
     process = start("--format", "json", preexec_fn=lambda: os.close(2), stderr=None)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
