@@ -6,9 +6,11 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from skrecsec.utils._scoring import (
+    as_scores,
     check_estimator,
     held_out_ranks,
     hit_share,
@@ -40,6 +42,9 @@ class Drop(BaseEstimator):
 
     def fit(self, X, y=None):
         return self
+
+    def __sklearn_is_fitted__(self):
+        return True
 
     def transform(self, X):
         X = sp.lil_array(X)
@@ -73,6 +78,46 @@ def test_profiles_of_a_data_frame_know_the_names_of_items():
     profiles_for(recommender, frame).score_rows(np.array([1]))
     assert list(recommender.asked_.columns) == ["a", "b", "c"]
     assert_array_equal(profiles.target_ranks(["b", "a"]), [[0, -1], [1, 0], [-1, 0]])
+
+
+class Rename(Drop):
+    """Gives items other names, and may leave out the last ones."""
+
+    def __init__(self, names):
+        self.names = names
+
+    def transform(self, X):
+        return pd.DataFrame(np.asarray(X)[:, : len(self.names)], columns=self.names)
+
+
+@pytest.mark.parametrize("names", [["x", "y", "z"], ["x", "y"]])
+def test_names_of_items_are_those_that_reach_the_recommender(names):
+    frame = pd.DataFrame(np.vstack([DENSE, DENSE]), columns=["a", "b", "c"])
+    pipeline = Pipeline([("rename", Rename(names)), ("last", Reversed())])
+    assert_array_equal(profiles_for(pipeline, frame).item_names, names)
+
+
+def test_names_that_were_lost_on_the_way_are_those_given():
+    frame = pd.DataFrame(np.vstack([DENSE, DENSE]), columns=["a", "b", "c"])
+    profiles = profiles_for(Pipeline([("drop", Drop(0)), ("last", Reversed())]), frame)
+    assert_array_equal(profiles.item_names, ["a", "b", "c"])
+
+
+class Transposed(Reversed):
+    """Predicts in another shape."""
+
+    def predict(self, X):
+        return super().predict(X).T
+
+
+def test_predictions_have_a_row_per_profile_and_a_column_per_item():
+    profiles = profiles_for(Transposed(), DENSE)
+    with pytest.raises(ValueError, match=r"Transposed\.predict must return .* of shape \(2, 3\)"):
+        profiles.score_rows(np.array([0, 1]))
+    with pytest.raises(ValueError, match=r"of shape \(1, 3\)"):
+        profiles.score_rows(np.array([0]))
+    six_by_three = profiles_for(Reversed(), np.vstack([DENSE, DENSE]))
+    assert six_by_three.score_rows(np.arange(6)).shape == (6, 3)
 
 
 @pytest.mark.parametrize("depth", [1, 2])
@@ -153,3 +198,28 @@ def test_shifts_of_ranks_count_places_up():
 
 def test_share_of_hits():
     assert hit_share(np.array([-1, 0, 4, 5]), 5) == 0.5
+
+
+def test_a_frozen_transformer_is_one_step():
+    two = Pipeline([("first", Drop(0)), ("second", Drop(2))])
+    for step, kinds in ((two, [Drop, Drop]), (FrozenEstimator(two), [FrozenEstimator])):
+        pipeline = Pipeline([("two", step), ("last", Reversed())])
+        assert [type(step) for step in steps_of(pipeline)] == [*kinds, Reversed]
+        assert_array_equal(last_step(pipeline, sp.csr_array(DENSE))[1].toarray(), DENSE * [0, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "expected"),
+    [(int, float), (bool, np.float32), (np.float32, np.float32), (float, float)],
+)
+def test_masked_scores_are_not_ranked(dtype, expected):
+    scores = np.ma.array(np.array([[1, 0], [1, 1]], dtype=dtype), mask=[[0, 1], [0, 0]])
+    filled = as_scores(scores)
+    assert not isinstance(filled, np.ma.MaskedArray)
+    assert filled.dtype == expected
+    assert_array_equal(filled, [[1, -np.inf], [1, 1]])
+
+
+@pytest.mark.parametrize("make", [np.array, list, pd.DataFrame])
+def test_other_scores_are_taken_as_they_are(make):
+    assert_array_equal(as_scores(make([[3, 1], [2, 5]])), [[3, 1], [2, 5]])

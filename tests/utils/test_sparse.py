@@ -1,11 +1,19 @@
 """Sparse matrices whose arrays lie are refused before anybody reads them."""
 
+import re
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
-from skrecsec.utils._sparse import check_compressed, check_structure, fresh_csr, pattern_of
+from skrecsec.utils._sparse import (
+    check_compressed,
+    check_structure,
+    digest_csr,
+    fresh_csr,
+    pattern_of,
+)
 from skrecsec.utils.validation import check_pattern, check_ratings
 
 DENSE = np.array([[5.0, 0, 3, 0], [0, 0, 0, 0], [0, 1, 0, 2]])
@@ -209,3 +217,70 @@ def test_check_pattern_refuses_what_is_not_finite(make, value, message):
 def test_a_masked_entry_is_none():
     X = np.ma.array(DENSE, mask=DENSE == 5)
     assert check_pattern(X).nnz == check_ratings(X).nnz == 3
+
+
+def test_an_array_is_called_X_if_nothing_else_is_said():  # noqa: N802
+    X = sp.csr_array(DENSE)
+    X.indices[0] = 9
+    for check in (check_structure, check_pattern, check_ratings, pattern_of):
+        with pytest.raises(ValueError, match=r"^X is no valid sparse matrix"):
+            check(X)
+    with pytest.raises(ValueError, match=r"^X is no valid sparse matrix"):
+        check_compressed(X.indptr, X.indices, X.nnz, X.shape)
+
+
+@pytest.mark.parametrize("format", ["csr", "csc", "coo", "bsr", "dia"])
+def test_values_in_another_number_of_dimensions(format):
+    X = sp.csr_array(DENSE).asformat(format)
+    check_structure(X)
+    X.data = X.data[None] if format == "dia" else X.data[..., None]
+    with pytest.raises(ValueError, match=r"its values are an array of shape \("):
+        check_structure(X)
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [((3, 0), "row 3, but has 3 rows"), ((0, 4), "column 4, but has"), ((-1, 0), "row -1, but")],
+)
+def test_keys_outside(key, message):
+    X = sp.dok_matrix(DENSE)
+    X.setdefault(key, 1.0)
+    with pytest.raises(ValueError, match=message):
+        check_structure(X)
+
+
+@pytest.mark.parametrize(
+    ("offsets", "message"),
+    [
+        ([0, 1, 2, 3], "2 diagonals have 4 places"),
+        ([0.0, 1.0], "2 diagonals have 2 places"),
+        ([1, 1], "it stores a diagonal twice"),
+    ],
+)
+def test_diagonals_that_do_not_fit(offsets, message):
+    X = sp.dia_array((np.ones((2, 3)), [0, 1]), shape=(3, 3))
+    check_structure(X)
+    X.offsets = np.array(offsets)
+    with pytest.raises(ValueError, match=message):
+        check_structure(X)
+
+
+# ------------------------------------------------------------------------------------ digests
+
+
+def test_digests_are_of_the_ratings_whatever_they_are_kept_in():
+    X = sp.csr_array(DENSE)
+    same = sp.csr_matrix(DENSE.astype(np.float32))
+    same.indices, same.indptr = same.indices.astype(np.int64), same.indptr.astype(np.int64)
+    assert re.fullmatch("[0-9a-f]{64}", digest_csr(X))
+    assert digest_csr(X) == digest_csr(same)
+
+
+def test_digests_tell_matrices_apart():
+    X = sp.csr_array(DENSE)
+    others = [X.copy() for _ in range(3)]
+    others[0].data[0] = 4
+    others[1].indices[0] = 1
+    others[2] = sp.csr_array((X.data, X.indices, [0, 1, 2, 4]), shape=X.shape)
+    others.append(sp.csr_array((X.data, X.indices, X.indptr), shape=(3, 5)))
+    assert len({digest_csr(matrix) for matrix in [X, *others]}) == 5

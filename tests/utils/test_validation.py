@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 
 from skrecsec.exceptions import UnsuitableRatingsWarning
 from skrecsec.utils.validation import (
+    check_pattern,
     check_ratings,
     find_rating_levels,
     project_to_levels,
@@ -84,6 +85,15 @@ def with_value(value):
 def test_what_is_no_rating_matrix_is_refused(X, message):
     with pytest.raises(ValueError, match=message):
         check_ratings(X)
+
+
+@pytest.mark.parametrize("make", [np.array, sp.csr_array])
+def test_who_has_nan_for_no_rating_is_told_what_to_do(make):
+    X = make(np.where(DENSE == 5, np.nan, DENSE))
+    with pytest.raises(ValueError, match=r"contains NaN\. If NaN stands .*, use X\.fillna"):
+        check_ratings(X)
+    with pytest.raises(ValueError, match=r"contains NaN\. If NaN stands .*, use y\.fillna"):
+        check_pattern(X, name="y")
 
 
 def test_no_ratings_may_be_allowed():
@@ -234,6 +244,7 @@ def test_warnings_are_in_the_name_of_whoever_passed_the_table():
         ([0.5, 1, 101], "The highest rating, 101, is more than 100 times the median"),
         ([3, 3], "All ratings are 3, as in clicks"),
         ([1, 1, 100], None),
+        ([0.5, 1, 100], None),
         ([1, 2, 2, 150], None),
         ([1, 2], None),
     ],
