@@ -1,14 +1,22 @@
 """Errors and Ctrl-C at ten points of the fit of everything that is registered."""
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import sklearn
+import threadpoolctl
 from sklearn.exceptions import NotFittedError
 
 import skrecsec
 from skrecsec.recommenders import MFRecommender, TCDRecommender
 from skrecsec.utils._estimator_checks._common import check_failed_fit_leaves_nothing_half
-from skrecsec.utils._estimator_checks._faults import count_calls, interrupted
+from skrecsec.utils._estimator_checks._faults import (
+    count_calls,
+    interrupted,
+    restored_globals,
+)
 from skrecsec.utils._estimator_checks._tools import make_test_ratings
 from skrecsec.utils._registry import registered
 
@@ -52,6 +60,24 @@ def test_faults_are_injected_where_they_are_asked_for():
     assert interrupted(function, 5, ValueError) is None
     with pytest.raises(ZeroDivisionError):
         interrupted(lambda: 1 / 0, 5, ValueError)
+
+
+@pytest.fixture(autouse=True)
+def whole_process():
+    """Leave the process to other tests as it was found."""
+    with restored_globals():
+        yield
+
+
+def test_what_belongs_to_the_process_is_put_back():
+    before = sklearn.get_config(), np.geterr(), warnings.filters.copy()
+    with restored_globals():
+        sklearn.set_config(skip_parameter_validation=True, working_memory=1)
+        np.seterr(all="raise")
+        warnings.simplefilter("ignore")
+        threadpoolctl.threadpool_limits(1)
+    assert (sklearn.get_config(), np.geterr(), warnings.filters) == before
+    assert sklearn.get_config()["skip_parameter_validation"] is False
 
 
 @pytest.mark.parametrize("method", ["fit_predict", "partial"])

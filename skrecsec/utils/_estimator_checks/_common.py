@@ -13,7 +13,7 @@ from skrecsec.utils._estimator_checks._faults import (
     broken_matrices,
     count_calls,
     interrupted,
-    restored_thread_pools,
+    restored_globals,
 )
 from skrecsec.utils._estimator_checks._tools import (
     calls,
@@ -194,7 +194,7 @@ def check_failed_fit_leaves_nothing_half(estimator, n_points=10):
     sample = prepared(estimator).fit(other)  # compiles and imports what there is
     n_calls = count_calls(lambda: sample.fit(other))
     n_raised = 0
-    with restored_thread_pools():
+    with restored_globals():
         for number in np.unique(np.linspace(1, n_calls, n_points + 1, dtype=int)[:-1]):
             for exception in (ValueError, KeyboardInterrupt):
                 for state in ("first", "second"):

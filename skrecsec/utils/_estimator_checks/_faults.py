@@ -5,10 +5,13 @@ from __future__ import annotations
 import gc
 import inspect
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+import numpy as np
 import scipy.sparse as sp
+import sklearn
 import threadpoolctl
 
 
@@ -61,20 +64,23 @@ def _run_watched(function, number, exception):
 
 
 @contextmanager
-def restored_thread_pools():
-    """Put the number of threads back, which what is interrupted at a bad moment may not do."""
-    pools = [
-        (pool, pool.num_threads) for pool in threadpoolctl.ThreadpoolController().lib_controllers
-    ]
-    torch = sys.modules.get("torch")
-    n_torch_threads = torch.get_num_threads() if torch is not None else None
-    try:
-        yield
-    finally:
-        for pool, n_threads in pools:
-            pool.set_num_threads(n_threads)
+def restored_globals():
+    """Put back what belongs to the process, which what is interrupted at a bad moment does not.
+
+    A block that sets something for a while is interrupted where it would put it back.
+    """
+    with ExitStack() as stack:
+        stack.callback(sklearn.set_config, **sklearn.get_config())
+        stack.callback(np.seterr, **np.geterr())
+        stack.callback(warnings.filters.__setitem__, slice(None), warnings.filters.copy())
+        for pool in threadpoolctl.ThreadpoolController().lib_controllers:
+            stack.callback(pool.set_num_threads, pool.num_threads)
+        torch = sys.modules.get("torch")
         if torch is not None:
-            torch.set_num_threads(n_torch_threads)
+            stack.callback(torch.set_num_threads, torch.get_num_threads())
+            stack.callback(torch.set_grad_enabled, torch.is_grad_enabled())
+            stack.callback(torch.set_rng_state, torch.get_rng_state())
+        yield
 
 
 def broken_matrices(X: sp.csr_array) -> Iterator[tuple[str, sp.sparray | sp.spmatrix]]:
