@@ -87,7 +87,7 @@ def release(version):
 def lower_bounds():
     extras = PROJECT["optional-dependencies"]
     for requirement in [*PROJECT["dependencies"], *extras["test"]]:
-        name, bound = re.fullmatch(r"([a-z0-9-]+)(?:\[[a-z]+\])?>=([0-9.]+)", requirement).groups()
+        name, bound = re.match(r"([a-z0-9-]+)(?:\[[a-z]+\])?>=([0-9.]+)", requirement).groups()
         yield name, release(bound)
 
 
