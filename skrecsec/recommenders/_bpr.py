@@ -1,4 +1,4 @@
-"""Bayesian personalised ranking: factors that are trained to rank."""
+"""Bayesian personalized ranking: factors that are trained to rank."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from skrecsec.utils._threads import single_threaded
 @register("recommender", "bpr", title="BPR", defends=False)
 @complete
 class BPRRecommender(BaseInteractionRecommender):
-    r"""Bayesian personalised ranking: a factorisation that ranks what was rated above the rest.
+    r"""Bayesian personalized ranking: a factorisation that ranks what was rated above the rest.
 
     A user's score of an item is :math:`p_u \cdot q_i + b_i`. It is trained on comparisons: of an
     item that the user has rated, and one that they have not, the former is to have the higher
@@ -162,14 +162,6 @@ class BPRRecommender(BaseInteractionRecommender):
         self.fold_in_matrix_ = learn_fold_in(
             self.user_factors_, self.item_factors_, X, self.fold_in_reg
         )
-
-    def fit_predict(self, X, y=None) -> np.ndarray:
-        """Fit, and score the training profiles by the factors learned for them.
-
-        %(recommender.fit_predict)s
-        """
-        self.fit(X, y)
-        return self.predict_training_rows(np.arange(self.user_factors_.shape[0]))
 
     def predict_training_rows(self, rows) -> np.ndarray:
         """Score training profiles by the factors learned for them.

@@ -6,9 +6,10 @@ from abc import abstractmethod
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.utils.metaestimators import available_if
 
 from skrecsec.base import BaseRecommender
-from skrecsec.utils._compat import Number, StrOptions, _fit_context
+from skrecsec.utils._compat import Number, StrOptions, _fit_context, _num_samples
 from skrecsec.utils._signatures import complete
 from skrecsec.utils.validation import check_ratings
 
@@ -34,6 +35,19 @@ class BaseInteractionRecommender(BaseRecommender):
         """
         self._fit_interactions(self._check_ratings(X))
         return self
+
+    @available_if(lambda self: hasattr(type(self), "predict_training_rows"))
+    def fit_predict(self, X, y=None) -> np.ndarray:
+        """Fit, and score the training profiles by what was learned of them.
+
+        Where nothing was, they are scored as by `predict`.
+
+        %(recommender.fit_predict)s
+        """
+        self.fit(X, y)
+        if not hasattr(self, "predict_training_rows"):  # it depends on the model
+            return self.predict(X)
+        return self.predict_training_rows(np.arange(_num_samples(X)))
 
     @abstractmethod
     def _fit_interactions(self, X):

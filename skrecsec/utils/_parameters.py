@@ -316,6 +316,22 @@ Attributes
 {TEXTS["features"]}
 """[1:-1]
 
+TEXTS["adapter"] = f"""
+{TEXTS["interactions"]}
+
+random_state : int, RandomState instance or None, default={{default(random_state)}}
+    Determines the initial factors and the samples. None leaves it to `model`.
+
+Attributes
+----------
+model_ : object
+    The fitted model.
+
+{TEXTS["item_popularity"]}
+
+{TEXTS["features"]}
+"""[1:-1]
+
 TEXTS["profiles"] = r"""
 X : {array-like, sparse matrix, sparse array} of shape (n_profiles, n_items)
     Profiles; they need not have been seen in `fit`.

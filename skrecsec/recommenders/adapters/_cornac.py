@@ -10,11 +10,10 @@ from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skrecsec.recommenders._interactions import BaseInteractionRecommender
 from skrecsec.recommenders._rank_fold_in import RankFoldIn
+from skrecsec.recommenders.adapters._base import BaseAdapterRecommender
 from skrecsec.training import fold_in
 from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._random import preserved_global_states
@@ -27,22 +26,22 @@ _EPS = 1e-8  # what `cornac` has in place of zeros that it must not lose
 
 @register("recommender", "cornac", title="Cornac", defends=False, package="cornac")
 @complete
-class CornacRecommender(BaseInteractionRecommender):
+class CornacRecommender(BaseAdapterRecommender):
     r"""A model of the package `cornac`, as a recommender of this one.
+
+    Models are taken that learn from ratings alone and can be asked for new profiles.
 
     Parameters
     ----------
     model : object or None, default=None
         A model of `cornac` of the kinds named in Notes, of which a clone is fitted. None means
-        Bayesian personalised ranking, ``BPR(k=64, learning_rate=0.05)``.
+        Bayesian personalized ranking, ``BPR(k=64, learning_rate=0.05)``.
 
     values : {"auto", "interactions", "ratings"}, default="auto"
         What the model is given: ones where there is a rating, or the ratings. ``"auto"`` means
         ratings for the models that predict them, which are MF, SVD, PMF, NMF and ItemKNN, and ones
         for all others. Of the others EASE and HPF read ratings if they are given any; BPR, WBPR and
         VAECF never do.
-
-    %(interactions)s
 
     fold_in_reg : float, default=3.0
         Penalty of the regressions by which profiles are folded into factors.
@@ -51,24 +50,14 @@ class CornacRecommender(BaseInteractionRecommender):
         Number of threads of `cornac`, at most that of cores; where it is given a seed, it takes
         one in any case.
 
-    random_state : int, RandomState instance or None, default=None
-        Determines the initial factors and the samples. None leaves it to `model`.
-
     verbose : int, default=0
         If positive, `cornac` shows its progress. HPF, and MF with torch, show theirs in any case.
 
-    Attributes
-    ----------
-    model_ : object
-        The fitted model.
-
-    %(item_popularity)s
-
-    %(features)s
+    %(adapter)s
 
     See Also
     --------
-    BPRRecommender : Bayesian personalised ranking of this package, which needs no other.
+    BPRRecommender : Bayesian personalized ranking of this package, which needs no other.
     ImplicitRecommender : Models of the package `implicit`.
     LenskitRecommender : Models of the package `lenskit`.
 
@@ -120,32 +109,20 @@ class CornacRecommender(BaseInteractionRecommender):
     """
 
     _parameter_constraints: dict = {
-        **BaseInteractionRecommender._parameter_constraints,
-        "model": "no_validation",  # `_clone_of` says what is wrong
+        **BaseAdapterRecommender._parameter_constraints,
         "values": [StrOptions({"auto", "interactions", "ratings"})],
         "fold_in_reg": [Number(0, None, closed="neither")],
         "n_jobs": [Count()],
-        "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 
     def __init__(
-        self,
-        model=None,
-        *,
-        values="auto",
-        interactions="all",
-        fold_in_reg=3.0,
-        n_jobs=1,
-        random_state=None,
-        verbose=0,
+        self, model=None, *, values="auto", fold_in_reg=3.0, n_jobs=1, verbose=0, **adapter
     ):
-        self.model = model
+        super().__init__(model, **adapter)
         self.values = values
-        self.interactions = interactions
         self.fold_in_reg = fold_in_reg
         self.n_jobs = n_jobs
-        self.random_state = random_state
         self.verbose = verbose
 
     def _check_ratings(self, X):
@@ -162,7 +139,7 @@ class CornacRecommender(BaseInteractionRecommender):
 
         options = {"num_threads": self.n_jobs, "verbose": bool(self.verbose)}
         if self.random_state is not None:
-            options["seed"] = check_random_state(self.random_state).randint(2**31 - 1)
+            options["seed"] = self._draw_seed()
         model = _clone_of(self.model, options)
         seed = getattr(model, "seed", None)
         # With a seed, some models set the global states; without one, others draw from them.
@@ -171,14 +148,6 @@ class CornacRecommender(BaseInteractionRecommender):
         model.train_set = model.val_set = None  # which `cornac` itself does not keep either
         self.model_ = model
         self._fold_in = _make_fold_in(model, X, self.fold_in_reg)
-
-    def fit_predict(self, X, y=None) -> np.ndarray:
-        """Fit, and score the training profiles as `cornac` does.
-
-        %(recommender.fit_predict)s
-        """
-        self.fit(X, y)
-        return self.predict_training_rows(np.arange(self.model_.num_users))
 
     def predict_training_rows(self, rows) -> np.ndarray:
         """Score training profiles as `cornac` does.

@@ -7,12 +7,11 @@ from functools import partial
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skrecsec.recommenders._interactions import BaseInteractionRecommender
 from skrecsec.recommenders._rank_fold_in import RankFoldIn
+from skrecsec.recommenders.adapters._base import BaseAdapterRecommender
 from skrecsec.utils._compat import Count, Number
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -24,18 +23,18 @@ _MAX_THREADS = 1024
 
 @register("recommender", "als", title="ALS", defends=False, package="implicit")
 @complete
-class ImplicitRecommender(BaseInteractionRecommender):
+class ImplicitRecommender(BaseAdapterRecommender):
     r"""A model of the package `implicit`, as a recommender of this one.
+
+    Alternating least squares on implicit feedback, if no other is named.
 
     Parameters
     ----------
     model : {"als", "bpr", "lmf"} or object, default="als"
         A model of `implicit`: an instance of one of its classes, of which a copy is fitted, or the
         name of one with settings that rank well: alternating least squares (64 factors,
-        regularization of 10), Bayesian personalised ranking (64 factors, 100 epochs), or logistic
+        regularization of 10), Bayesian personalized ranking (64 factors, 100 epochs), or logistic
         matrix factorisation.
-
-    %(interactions)s
 
     fold_in_reg : float, default=1.0
         Penalty of the regression by which folding in is learned for models that `implicit` cannot
@@ -45,22 +44,12 @@ class ImplicitRecommender(BaseInteractionRecommender):
         Number of threads of `implicit`; with more than one, its results differ from run to run.
         Whatever `model` says of threads is replaced by it.
 
-    random_state : int, RandomState instance or None, default=None
-        Determines the initial factors and the samples. None leaves it to `model`.
-
-    Attributes
-    ----------
-    model_ : object
-        The fitted model.
-
-    %(item_popularity)s
-
-    %(features)s
+    %(adapter)s
 
     See Also
     --------
     EASERecommender : Ranks as well as alternating least squares, and needs no other package.
-    BPRRecommender : Bayesian personalised ranking of this package, which ranks better.
+    BPRRecommender : Bayesian personalized ranking of this package, which ranks better.
     DecompositionRecommender : Decompositions of scikit-learn.
 
     Notes
@@ -72,7 +61,7 @@ class ImplicitRecommender(BaseInteractionRecommender):
     :class:`BPRRecommender` does. `fit_predict` returns what was learned in training. HR\@50 of the
     one and the other, on the published splits, is 0.625 and 0.621 on MovieLens-100K, 0.874 and
     0.873 on FilmTrust for alternating least squares, 0.548 and 0.524, 0.809 and 0.803 for Bayesian
-    personalised ranking, 0.551 and 0.524, 0.876 and 0.872 for logistic matrix factorisation.
+    personalized ranking, 0.551 and 0.524, 0.876 and 0.872 for logistic matrix factorisation.
 
     References
     ----------
@@ -88,43 +77,27 @@ class ImplicitRecommender(BaseInteractionRecommender):
     """
 
     _parameter_constraints: dict = {
-        **BaseInteractionRecommender._parameter_constraints,
-        "model": "no_validation",  # `_copy_of` says what is wrong
+        **BaseAdapterRecommender._parameter_constraints,
         "fold_in_reg": [Number(0, None, closed="neither")],
         "n_jobs": [Count(highest=_MAX_THREADS)],
-        "random_state": ["random_state"],
     }
 
-    def __init__(
-        self, model="als", *, interactions="all", fold_in_reg=1.0, n_jobs=1, random_state=None
-    ):
-        self.model = model
-        self.interactions = interactions
+    def __init__(self, model="als", *, fold_in_reg=1.0, n_jobs=1, **adapter):
+        super().__init__(model, **adapter)
         self.fold_in_reg = fold_in_reg
         self.n_jobs = n_jobs
-        self.random_state = random_state
 
     def _fit_interactions(self, X):
         with single_threaded():  # `implicit` warns at once of threads that would be in its way
             model = _copy_of(self.model)
             if hasattr(model, "num_threads"):
                 model.num_threads = self.n_jobs
-            if self.random_state is not None and hasattr(model, "random_state"):
-                # As an int, which `implicit` makes a generator of its own kind of.
-                model.random_state = check_random_state(self.random_state).randint(2**31 - 1)
+            seed = self._draw_seed()
+            if seed is not None and hasattr(model, "random_state"):
+                model.random_state = seed
             model.fit(_as_matrix(X), show_progress=False)
         self.model_ = model
         self._fold_in = _make_fold_in(model, X, self.fold_in_reg)
-
-    def fit_predict(self, X, y=None) -> np.ndarray:
-        """Fit, and score the training profiles by the factors learned for them.
-
-        %(recommender.fit_predict)s
-        """
-        self.fit(X, y)
-        if not hasattr(self.model_, "user_factors"):
-            return self.predict(X)
-        return self.predict_training_rows(np.arange(self.model_.user_factors.shape[0]))
 
     @available_if(lambda self: hasattr(self.model_, "user_factors"))
     def predict_training_rows(self, rows) -> np.ndarray:

@@ -8,10 +8,9 @@ import warnings
 from contextlib import contextmanager
 
 import numpy as np
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skrecsec.recommenders._interactions import BaseInteractionRecommender
+from skrecsec.recommenders.adapters._base import BaseAdapterRecommender
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
@@ -19,7 +18,7 @@ from skrecsec.utils._threads import single_threaded
 
 @register("recommender", "lenskit", title="LensKit", defends=False, package="lenskit")
 @complete
-class LenskitRecommender(BaseInteractionRecommender):
+class LenskitRecommender(BaseAdapterRecommender):
     r"""A model of the package `lenskit`, as a recommender of this one.
 
     Parameters
@@ -29,19 +28,7 @@ class LenskitRecommender(BaseInteractionRecommender):
         component of the name ``"scorer"``; a clone is trained. None means alternating least squares
         on implicit feedback, ``ImplicitMFScorer(embedding_size=64, weight=1, regularization=10)``.
 
-    %(interactions)s
-
-    random_state : int, RandomState instance or None, default=None
-        Determines what is random in training.
-
-    Attributes
-    ----------
-    model_ : object
-        The trained scorer or pipeline.
-
-    %(item_popularity)s
-
-    %(features)s
+    %(adapter)s
 
     See Also
     --------
@@ -92,24 +79,11 @@ class LenskitRecommender(BaseInteractionRecommender):
     (2, 3)
     """
 
-    _parameter_constraints: dict = {
-        **BaseInteractionRecommender._parameter_constraints,
-        "model": "no_validation",  # `_clone_of` says what is wrong
-        "random_state": ["random_state"],
-    }
-
-    def __init__(self, model=None, *, interactions="all", random_state=None):
-        self.model = model
-        self.interactions = interactions
-        self.random_state = random_state
-
     def _values(self, ratings):
         return ratings.astype(float)
 
     def _fit_interactions(self, X):
-        seed = None
-        if self.random_state is not None:
-            seed = check_random_state(self.random_state).randint(2**31 - 1)
+        seed = self._draw_seed()
         with _one_thread():
             from lenskit.training import TrainingOptions
 
@@ -132,14 +106,6 @@ class LenskitRecommender(BaseInteractionRecommender):
                 f"model scores the users of its training only, not new ones by what they have "
                 f"rated: {self.model_!r}."
             )
-
-    def fit_predict(self, X, y=None) -> np.ndarray:
-        """Fit, and score the training profiles as known users.
-
-        %(recommender.fit_predict)s
-        """
-        self.fit(X, y)
-        return self.predict_training_rows(np.arange(self._training_profiles.shape[0]))
 
     def predict_training_rows(self, rows) -> np.ndarray:
         """Score training profiles as known users.
