@@ -290,6 +290,41 @@ def test_n_splits_may_be_an_integer_of_numpy(make):
             make(n_splits=n_splits)
 
 
+def test_masked_times_are_refused():
+    X = sp.csr_array([[3, 4, 0], [0, 2, 4]])
+    times = np.ma.array([1, 2, 3, 4], mask=[0, 0, 1, 0])
+    with pytest.raises(ValueError, match="timestamps have masked entries"):
+        leave_one_out_split(X, timestamps=times)
+    assert_array_equal(leave_one_out_split(X, timestamps=np.ma.array([1, 2, 3, 4]))[1], [1, 2])
+
+
+def test_times_as_objects_are_dates_or_refused():
+    X = sp.csr_array([[3, 4, 0], [0, 2, 4]])
+    with pytest.raises(ValueError, match="must be numbers, got dtype object"):
+        leave_one_out_split(X, timestamps=np.array([1, 2, 3, 4], dtype=object))
+
+
+def damaged(shape=(2, 3)):
+    """Return a matrix with an index outside of it."""
+    X = sp.csr_array(np.ones(shape))
+    X.indices[1] = shape[1]
+    return X
+
+
+def test_damaged_matrices_are_refused_before_anybody_reads_them():
+    X = sp.csr_array(np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"^timestamps is no valid|^timestamps are no valid"):
+        leave_one_out_split(X, timestamps=damaged())
+    y = HeldOut(X)
+    y.matrix.indices[0] = -1
+    for cv in (WeakGeneralization(), StrongGeneralization(2)):
+        with pytest.raises(ValueError, match=r"^X is no valid sparse matrix"):
+            next(cv.split(damaged()))
+        for held_out in (damaged(), y):
+            with pytest.raises(ValueError, match=r"^y is no valid sparse matrix"):
+                next(cv.split(X, held_out))
+
+
 @pytest.mark.parametrize("container", [sp.coo_array, sp.csc_array, np.array])
 def test_times_in_the_order_of_the_data_need_csr(container):
     X = container(np.array([[3, 4, 0], [0, 2, 4]]))
