@@ -211,7 +211,7 @@ def entries():
     ):
         for name, entry in installed(kind).items():
             for method in methods:
-                if not hasattr(entry.make, method):
+                if not hasattr(entry(), method):
                     continue
                 calls[f"{name}.{method}"] = _method(entry, method, X, y)
 

@@ -231,7 +231,8 @@ def read_poison(archive: Archive) -> Bunch:
     # As unsigned ones, small numbers may follow on larger ones.
     known_users = known_users.astype(np.int64)
     _require(
-        bool((np.diff(known_users, prepend=-1) > 0).all()),
+        # Not the differences alone: that to a very small number is too large for its type.
+        not (known_users < 0).any() and bool((np.diff(known_users) > 0).all()),
         "known users are not sorted, or not distinct",
     )
     return Bunch(

@@ -289,6 +289,7 @@ def test_nothing_larger_than_declared_is_allocated(good, tmp_path):
         ("target_items", np.empty(0, int), "empty"),
         ("target_items", np.array([0.0]), "float64"),
         ("known_users", np.array([-1]), "known users"),
+        ("known_users", np.array([3, -(2**63)]), "known users"),
         ("known_users", np.array([2, 1]), "known users"),
         ("known_users", np.array([2**63], np.uint64), "known users"),
         ("known_users", np.array([1, 1], np.uint8), "known users"),
