@@ -45,9 +45,16 @@ def peak_memory(function):
             tracemalloc.stop()
 
 
-@pytest.mark.parametrize("name", skrecsec.__all__)
+# EASE holds items x items, which is its kind; cornac allocates what it wants; given profiles are not
+# crafted. The default of random_state is None.
+NOT_MEASURED = {"EASERecommender", "CornacRecommender", "FixedAttackTransformer"}
+
+
+@pytest.mark.parametrize("name", sorted(set(skrecsec.__all__) - NOT_MEASURED))
 def test_fit(name, wide):
-    estimator = getattr(skrecsec, name)(random_state=0)
+    estimator = getattr(skrecsec, name)()
+    if "random_state" in estimator.get_params():
+        estimator.set_params(random_state=0)
     estimator.set_params(**{k: v for k, v in FAST.items() if k in estimator.get_params()})
     assert peak_memory(lambda: estimator.fit(wide)) < DENSE / 4
 
