@@ -45,8 +45,8 @@ def peak_memory(function):
             tracemalloc.stop()
 
 
-# EASE holds items x items, which is its kind; cornac allocates what it wants; given profiles are not
-# crafted. The default of random_state is None.
+# EASE holds items x items, which is its kind; cornac allocates what it wants; given profiles are
+# not crafted. The default of random_state is None.
 NOT_MEASURED = {"EASERecommender", "CornacRecommender", "FixedAttackTransformer"}
 
 
