@@ -12,6 +12,7 @@ import skrecsec
 from skrecsec import AverageAttackTransformer, MFRecommender
 from skrecsec.metrics import HitRatioScorer, RobustnessImprovementScorer, TargetHitRatioScorer
 from skrecsec.model_selection import leave_one_out_split
+from skrecsec.utils._estimator_checks._tools import prepared
 
 SHAPE = (3000, 2500)
 DENSE = 4 * SHAPE[0] * SHAPE[1]  # bytes, in single precision
@@ -45,16 +46,20 @@ def peak_memory(function):
             tracemalloc.stop()
 
 
-# EASE holds items x items, which is its kind; cornac allocates what it wants; given profiles are
-# not crafted. The default of random_state is None.
-NOT_MEASURED = {"EASERecommender", "CornacRecommender", "FixedAttackTransformer"}
+# Where the factors are those of another model, these are few as well; and profiles that are given.
+OPTIONS = {
+    "CornacRecommender": lambda: {"model": pytest.importorskip("cornac.models").BPR(k=4)},
+    "FixedAttackTransformer": lambda: {
+        "profiles": sp.csr_array(([5.0] * 9, ([0] * 9, range(9))), shape=(3, SHAPE[1])),
+        "target_items": [3, 7],
+    },
+}
 
 
-@pytest.mark.parametrize("name", sorted(set(skrecsec.__all__) - NOT_MEASURED))
+# EASE holds an array of items x items, as it says.
+@pytest.mark.parametrize("name", sorted(set(skrecsec.__all__) - {"EASERecommender"}))
 def test_fit(name, wide):
-    estimator = getattr(skrecsec, name)()
-    if "random_state" in estimator.get_params():
-        estimator.set_params(random_state=0)
+    estimator = prepared(getattr(skrecsec, name)(**OPTIONS.get(name, dict)()))
     estimator.set_params(**{k: v for k, v in FAST.items() if k in estimator.get_params()})
     assert peak_memory(lambda: estimator.fit(wide)) < DENSE / 4
 
