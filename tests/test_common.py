@@ -6,6 +6,7 @@ import pkgutil
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn
@@ -17,6 +18,7 @@ import skrecsec
 from skrecsec import AverageAttackTransformer, MFRecommender
 from skrecsec.base import BaseAttackTransformer, BaseRecommender
 from skrecsec.utils._documentation import DOCUMENTATION_URL
+from skrecsec.utils._estimator_checks._tools import make_test_ratings, prepared
 from skrecsec.utils.estimator_checks import expected_failed_checks, parametrize_with_checks
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +60,20 @@ def test_discovery_finds_what_the_package_exports():
 @parametrize_with_checks([cls() for cls in ESTIMATORS])
 def test_estimator(estimator, check):
     check(estimator)
+
+
+# The public check allows for models of other packages, which compute in single precision.
+OWN = [cls for cls in RECOMMENDERS if ".adapters." not in cls.__module__]
+
+
+@pytest.mark.parametrize("cls", [*OWN, skrecsec.DecompositionRecommender])
+def test_our_own_predictions_are_pure_to_the_last_digits(cls):
+    X = make_test_ratings()
+    fitted = prepared(cls()).fit(X)
+    scores = fitted.predict(X)
+    order = np.random.default_rng(0).permutation(X.shape[0])
+    for rows in (order, [5]):
+        np.testing.assert_allclose(fitted.predict(X[rows]), scores[rows], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
