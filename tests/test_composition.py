@@ -29,7 +29,6 @@ from skrecsec.model_selection import (
     HeldOut,
     StrongGeneralization,
     WeakGeneralization,
-    leave_one_out_split,
 )
 
 SCORING = {
@@ -37,11 +36,6 @@ SCORING = {
     "target_hr": TargetHitRatioScorer(k=10),
     "ri": RobustnessImprovementScorer(MFRecommender(8, random_state=0), k=10),
 }
-
-
-@pytest.fixture(scope="module")
-def split(ratings):
-    return leave_one_out_split(ratings, random_state=0)
 
 
 def make_defended():

@@ -20,6 +20,8 @@ from skrecsec.utils._estimator_checks._faults import (
 from skrecsec.utils._estimator_checks._tools import make_test_ratings
 from skrecsec.utils._registry import registered
 
+pytestmark = pytest.mark.usefixtures("whole_process")
+
 
 def variants():
     """Return what `tests/test_common.py`, which checks all estimators, does not come by."""
@@ -60,13 +62,6 @@ def test_faults_are_injected_where_they_are_asked_for():
     assert interrupted(function, 5, ValueError) is None
     with pytest.raises(ZeroDivisionError):
         interrupted(lambda: 1 / 0, 5, ValueError)
-
-
-@pytest.fixture(autouse=True)
-def whole_process():
-    """Leave the process to other tests as it was found."""
-    with restored_globals():
-        yield
 
 
 def test_what_belongs_to_the_process_is_put_back():

@@ -12,21 +12,15 @@ from skrecsec.model_selection import HeldOut, leave_one_out_split
 from skrecsec.utils._estimator_checks._faults import (
     count_calls,
     interrupted,
-    restored_globals,
 )
 from skrecsec.utils._estimator_checks._tools import make_test_ratings
+
+pytestmark = pytest.mark.usefixtures("whole_process")
 
 
 @pytest.fixture(name="X")
 def small_ratings():
     return make_test_ratings()
-
-
-@pytest.fixture(autouse=True)
-def whole_process():
-    """Leave the process to other tests as it was found."""
-    with restored_globals():
-        yield
 
 
 def make_model():

@@ -42,6 +42,7 @@ from skrecsec.model_selection import (
     WeakGeneralization,
     leave_one_out_split,
 )
+from skrecsec.utils._estimator_checks._common import _unsorted
 from skrecsec.utils._estimator_checks._tools import make_test_ratings
 from skrecsec.utils._registry import registered
 from skrecsec.utils.validation import check_pattern, check_ratings
@@ -318,10 +319,8 @@ def _save(attack, B):
 
 
 def _score_with(pipeline, X, **attributes):
-    pipeline = copy.deepcopy(pipeline)
-    for name, value in attributes.items():
-        setattr(pipeline[0], name, value)
-    return RobustnessImprovementScorer(skrecsec.MFRecommender(2, max_iter=2), k=5)(pipeline, X)
+    scorer = RobustnessImprovementScorer(skrecsec.MFRecommender(2, max_iter=2), k=5)
+    return scorer(_with_step(pipeline, **attributes), X)
 
 
 def attribute_calls():
@@ -480,9 +479,7 @@ def test_nothing_crashes_and_nothing_is_made_of_it(what, at_least):
 
 def unsorted(X, *, stale):
     """Return the same matrix, the indices of each row in descending order."""
-    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-    order = np.lexsort((-X.indices, rows))
-    X = sp.csr_array((X.data[order], X.indices[order], X.indptr), shape=X.shape)
+    X = _unsorted(X)
     if stale:
         X.has_sorted_indices = X.has_canonical_format = True
     return X

@@ -144,28 +144,6 @@ def test_wrong_shapes_are_refused(ratings):
         Rogue(lambda known, budget: sp.csr_array((1, 90))).fit(ratings)
 
 
-@pytest.mark.parametrize("profiles", [None, [[0.0] * 90] * 3, "profiles"])
-def test_what_is_no_matrix_is_refused(profiles, ratings):
-    with pytest.raises(ValueError, match=r"must return a sparse matrix of shape \(3, 90\)"):
-        Rogue(lambda known, budget: profiles).fit(ratings)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_ratings_that_are_not_finite_are_refused(bad, ratings):
-    with pytest.raises(ValueError, match="not finite"):
-        Rogue(lambda known, budget: sp.csr_array(([bad], ([0], [1])), shape=(3, 90))).fit(ratings)
-
-
-def test_items_that_do_not_exist_are_refused(ratings):
-    def craft(known, budget):
-        profiles = sp.csr_array(([3.0], ([0], [1])), shape=(3, 90))
-        profiles.indices[0] = 90
-        return profiles
-
-    with pytest.raises(ValueError, match=r"crafted profiles .* no valid sparse matrix"):
-        Rogue(craft).fit(ratings)
-
-
 @pytest.mark.parametrize("make", [np.array, sp.csr_array, sp.lil_array, sp.coo_matrix])
 def test_profiles_may_be_crafted_in_any_format(make, ratings):
     profiles = np.zeros((3, 90))

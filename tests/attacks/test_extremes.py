@@ -254,18 +254,24 @@ def entry(value, item=3):
     return lambda n, m: sp.coo_array(([value], ([0], [item])), shape=(n, m))
 
 
-def outside(n, m):
-    profiles = sp.csr_array((n, m))
-    profiles.data, profiles.indices = np.ones(1), np.array([10**8], np.int32)
-    profiles.indptr = np.array([0, 1, 1], np.int32)
-    return profiles
+def outside(item):
+    def craft(n, m):
+        profiles = sp.csr_array(([1.0], ([0], [3])), shape=(n, m))
+        profiles.indices[0] = item
+        return profiles
+
+    return craft
 
 
 @pytest.mark.parametrize(
     ("craft", "message"),
     [
-        (lambda n, m: None, r"_craft_profiles must return a sparse matrix of shape .*got NoneType"),
-        (lambda n, m: [[1.0] * m] * n, "got list"),
+        (
+            lambda n, m: None,
+            r"_craft_profiles must return a sparse matrix of shape \(2, 50\).*got NoneType",
+        ),
+        (lambda n, m: [[1.0] * m] * n, r"must return a sparse matrix of shape \(2, 50\).*got list"),
+        (lambda n, m: "profiles", r"must return a sparse matrix of shape \(2, 50\).*got str"),
         (lambda n, m: pd.DataFrame(np.ones((n, m))), "got DataFrame"),
         (lambda n, m: np.ones((n, m)), "filler items; the budget allows 4"),
         (lambda n, m: np.ones(m), "2D|was asked for"),
@@ -273,8 +279,10 @@ def outside(n, m):
         (lambda n, m: sp.csr_array((n, m - 1)), "was asked for"),
         (entry(np.nan), "not finite"),
         (entry(np.inf), "not finite"),
+        (entry(-np.inf), "not finite"),
         (entry(1j), "complex128"),
-        (outside, "column 100000000"),
+        (outside(10**8), r"crafted profiles .* no valid sparse matrix.* column 100000000"),
+        (outside(50), r"crafted profiles .* no valid sparse matrix.* column 50"),
         (
             lambda n, m: sp.coo_array(([2.0, 2.0], ([0, 0], [3, 3])), shape=(n, m)),
             "two ratings of one item",

@@ -46,7 +46,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(ratings, tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["poison.npz"]
 
 
-def test_what_cannot_be_saved(ratings, tmp_path):
+def test_what_cannot_be_saved(tmp_path):
     path = tmp_path / "poison.npz"
     with pytest.raises(ValueError, match="attack must be an attack transformer"):
         save_poison(MFRecommender(), path)
@@ -129,7 +129,7 @@ def test_a_drawn_state_can_be_saved(ratings, tmp_path):
     assert (loaded.poison != attack.poison_).nnz == 0
 
 
-def test_paths_are_checked_first(ratings, tmp_path, monkeypatch):
+def test_paths_are_checked_first(tmp_path, monkeypatch):
     unfitted = AverageAttackTransformer()
     (tmp_path / "file").write_text("")
     (tmp_path / "folder.npz").mkdir()

@@ -96,7 +96,7 @@ def test_surrogate_meets_the_first_order_conditions():
     assert_array_equal(P[0], 0)
 
 
-def testsolve_rows_against_numpy():
+def test_solve_rows_against_numpy():
     ratings = tiny_ratings()
     rng = np.random.default_rng(0)
     factors, right = rng.normal(size=(N_ITEMS, 3)), rng.normal(size=(ratings.shape[0], 3))

@@ -45,7 +45,7 @@ def test_a_file_is_attacked_and_defended(file, capsys, tmp_path):
     assert "ItemKNN, average attack" in page
 
 
-def test_targets_are_found_by_their_ids(file, capsys):
+def test_targets_are_found_by_their_ids(file):
     """Ids are sorted as text, so that item 10 comes before item 2."""
     from skrecsec.cli._parser import make_parser
     from skrecsec.cli._ratings import complete_arguments, load

@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import io
-import os
 import re
 import threading
 import time
@@ -92,17 +91,6 @@ def no_network(monkeypatch):
         raise AssertionError(f"the network was asked for {url}")
 
     monkeypatch.setattr(_base, "urlopen", refuse)
-
-
-@pytest.fixture
-def paper_splits(data_home):
-    folder = data_home / "paper_splits"
-    if not folder.is_dir():
-        reason = f"needs the published splits in {folder}"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return folder
 
 
 def files_below(folder):

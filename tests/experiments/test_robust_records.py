@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import warnings
 import zipfile
 from pathlib import Path
@@ -39,18 +40,18 @@ def expected(ratings):
     return figures(study(ratings))
 
 
+@pytest.fixture(scope="module")
+def recorded(ratings, tmp_path_factory):
+    """Return a folder with the records of a study, which is for copying only."""
+    folder = tmp_path_factory.mktemp("recorded")
+    study(ratings, cache_dir=folder)
+    return folder
+
+
 @pytest.fixture
-def done(monkeypatch):
-    """Return the units that are done from now on."""
-    units = []
-    run_task = _running.run_task
-
-    def noting(task, *arrays, **options):
-        units.append(task.unit)
-        return run_task(task, *arrays, **options)
-
-    monkeypatch.setattr(_running, "run_task", noting)
-    return units
+def folder(recorded, tmp_path):
+    """Return a folder with the records of a study."""
+    return Path(shutil.copytree(recorded, tmp_path / "records"))
 
 
 def parts(path):
@@ -137,20 +138,18 @@ def make_endless(path):
         (make_endless, True),
     ],
 )
-def test_what_is_no_file(ratings, expected, tmp_path, done, make, replaced):
-    study(ratings, cache_dir=tmp_path)
-    path = record_of(tmp_path, "ranks")
+def test_what_is_no_file(ratings, expected, folder, done, make, replaced):
+    path = record_of(folder, "ranks")
     path.unlink()
     make(path)
-    check_mended(ratings, expected, tmp_path, done, replaced=replaced)
+    check_mended(ratings, expected, folder, done, replaced=replaced)
     if not replaced:
         assert (path / "somebody's").read_text() == "own"
-    assert not list(tmp_path.glob("*.tmp"))
+    assert not list(folder.glob("*.tmp"))
 
 
-def test_a_file_that_cannot_be_read(ratings, expected, tmp_path, done, monkeypatch):
-    study(ratings, cache_dir=tmp_path)
-    path = record_of(tmp_path, "ranks")
+def test_a_file_that_cannot_be_read(ratings, expected, folder, done, monkeypatch):
+    path = record_of(folder, "ranks")
     read = Path.read_bytes
 
     def refusing(self):
@@ -159,19 +158,18 @@ def test_a_file_that_cannot_be_read(ratings, expected, tmp_path, done, monkeypat
         return read(self)
 
     monkeypatch.setattr(Path, "read_bytes", refusing)
-    check_mended(ratings, expected, tmp_path, done, replaced=False)
+    check_mended(ratings, expected, folder, done, replaced=False)
     monkeypatch.undo()
-    assert figures(study(ratings, cache_dir=tmp_path)) == expected
+    assert figures(study(ratings, cache_dir=folder)) == expected
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs links")
-def test_a_link_to_nowhere_is_no_record(ratings, expected, tmp_path, done):
-    study(ratings, cache_dir=tmp_path)
-    path = record_of(tmp_path, "ranks")
+def test_a_link_to_nowhere_is_no_record(ratings, expected, folder, done):
+    path = record_of(folder, "ranks")
     path.unlink()
-    path.symlink_to(tmp_path / "nowhere")
+    path.symlink_to(folder / "nowhere")
     done.clear()
-    assert figures(study(ratings, cache_dir=tmp_path)) == expected
+    assert figures(study(ratings, cache_dir=folder)) == expected
     assert len(done) == 1
     assert path.is_file()
     assert not path.is_symlink()
@@ -179,12 +177,8 @@ def test_a_link_to_nowhere_is_no_record(ratings, expected, tmp_path, done):
 
 # --- odd content with a checksum that fits --------------------------------------------------------
 
-ODD_VALUES = [
-    {},
-    [],
-    "text",
-    None,
-    {"seconds": 1.0},
+ODD_VALUES = [{}, [], "text", None, {"seconds": 1.0}]
+ODD_ENTRIES = [
     {"extra": 1.0},
     {"test_hr": 1.5},
     {"test_hr": None},
@@ -198,17 +192,18 @@ ODD_VALUES = [
 ]
 
 
-@pytest.mark.parametrize("odd", ODD_VALUES, ids=repr)
-def test_odd_values(ratings, expected, tmp_path, done, odd):
-    study(ratings, cache_dir=tmp_path)
-    path = record_of(tmp_path, "ranks")
+@pytest.mark.parametrize(
+    ("odd", "is_all"),
+    [(odd, True) for odd in ODD_VALUES] + [(odd, False) for odd in ODD_ENTRIES],
+    ids=repr,
+)
+def test_odd_values(ratings, expected, folder, done, odd, is_all):
+    path = record_of(folder, "ranks")
     description, values, arrays = parts(path)
-    values = {**values, **odd} if isinstance(odd, dict) and odd and "seconds" in values else odd
-    if odd == {"seconds": 1.0}:
-        values = odd
+    values = odd if is_all else values | odd
     header = json.dumps({"description": description, "values": values}).encode()
     write(path, archive(header, arrays))
-    check_mended(ratings, expected, tmp_path, done)
+    check_mended(ratings, expected, folder, done)
 
 
 ODD_RANKS = {
@@ -227,9 +222,9 @@ ODD_RANKS = {
 
 
 @pytest.mark.parametrize("odd", ODD_RANKS)
-def test_odd_ranks(ratings, expected, tmp_path, done, odd):
-    change(tmp_path, ratings, "ranks", target_ranks=ODD_RANKS[odd])
-    check_mended(ratings, expected, tmp_path, done)
+def test_odd_ranks(ratings, expected, folder, done, odd):
+    change(folder, "ranks", target_ranks=ODD_RANKS[odd])
+    check_mended(ratings, expected, folder, done)
 
 
 ODD_TARGETS = {
@@ -247,9 +242,9 @@ ODD_TARGETS = {
 
 @pytest.mark.parametrize("kind", ["ranks", "poison"])
 @pytest.mark.parametrize("odd", ODD_TARGETS)
-def test_odd_targets(ratings, expected, tmp_path, done, odd, kind):
-    change(tmp_path, ratings, kind, target_items=ODD_TARGETS[odd])
-    check_mended(ratings, expected, tmp_path, done)
+def test_odd_targets(ratings, expected, folder, done, odd, kind):
+    change(folder, kind, target_items=ODD_TARGETS[odd])
+    check_mended(ratings, expected, folder, done)
 
 
 def far(arrays):
@@ -277,14 +272,13 @@ ODD_POISON = {
 
 
 @pytest.mark.parametrize("odd", ODD_POISON)
-def test_odd_poison(ratings, expected, tmp_path, done, odd):
-    change(tmp_path, ratings, "poison", odd=ODD_POISON[odd])
-    check_mended(ratings, expected, tmp_path, done)
+def test_odd_poison(ratings, expected, folder, done, odd):
+    change(folder, "poison", odd=ODD_POISON[odd])
+    check_mended(ratings, expected, folder, done)
 
 
-def change(folder, ratings, kind, odd=lambda arrays: {}, **changes):
+def change(folder, kind, odd=lambda arrays: {}, **changes):
     """Replace arrays of a record, or take them away."""
-    study(ratings, cache_dir=folder)
     path = record_of(folder, kind)
     description, values, arrays = parts(path)
     arrays |= odd(arrays) | changes
@@ -292,9 +286,8 @@ def change(folder, ratings, kind, odd=lambda arrays: {}, **changes):
     write(path, archive(header, {k: v for k, v in arrays.items() if v is not None}))
 
 
-def test_odd_files(ratings, expected, tmp_path, done):
-    study(ratings, cache_dir=tmp_path)
-    path = record_of(tmp_path, "ranks")
+def test_odd_files(ratings, expected, folder, done):
+    path = record_of(folder, "ranks")
     description, values, arrays = parts(path)
     header = json.dumps({"description": description, "values": values}).encode()
     good = archive(header, arrays)
@@ -326,7 +319,7 @@ def test_odd_files(ratings, expected, tmp_path, done):
         single.getvalue(),
     ):
         write(path, content)
-        check_mended(ratings, expected, tmp_path, done)
+        check_mended(ratings, expected, folder, done)
 
 
 def with_member(content, name, data):
@@ -337,12 +330,11 @@ def with_member(content, name, data):
     return file.getvalue()
 
 
-def test_large_files_are_not_read(ratings, expected, tmp_path, done):
-    study(ratings, cache_dir=tmp_path)
-    path = record_of(tmp_path, "ranks")
+def test_large_files_are_not_read(ratings, expected, folder, done):
+    path = record_of(folder, "ranks")
     with path.open("r+b") as file:
         file.truncate(2**40)  # a hole
-    check_mended(ratings, expected, tmp_path, done)
+    check_mended(ratings, expected, folder, done)
 
 
 # --- what happens meanwhile -----------------------------------------------------------------------

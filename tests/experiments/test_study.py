@@ -330,20 +330,6 @@ def test_a_dask_cluster(ratings, expected):
 # --- records --------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def done(monkeypatch):
-    """Return the units that are done from now on, those that were found aside."""
-    units = []
-    run_task = _running.run_task
-
-    def noting(task, *arrays, **options):
-        units.append(task.unit)
-        return run_task(task, *arrays, **options)
-
-    monkeypatch.setattr(_running, "run_task", noting)
-    return units
-
-
 def test_a_second_run_does_nothing(ratings, expected, tmp_path, done):
     first = study(ratings, cache_dir=tmp_path)
     assert len(done) == len(set(done)) == N_UNITS == len(list(tmp_path.iterdir()))

@@ -21,13 +21,8 @@ from skrecsec.metrics import (
     hit_ratio_score,
     target_hit_ratio_score,
 )
-from skrecsec.model_selection import HeldOut, WeakGeneralization, leave_one_out_split
+from skrecsec.model_selection import HeldOut, WeakGeneralization
 from skrecsec.utils.validation import check_ratings
-
-
-@pytest.fixture(scope="module")
-def split(ratings):
-    return leave_one_out_split(ratings, random_state=0)
 
 
 @pytest.fixture(scope="module")

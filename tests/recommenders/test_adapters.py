@@ -21,13 +21,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import check_estimator
 
 from skrecsec import AverageAttackTransformer
 from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer, hit_ratio_score
 from skrecsec.model_selection import WeakGeneralization, leave_one_out_split
 from skrecsec.recommenders import CornacRecommender, EASERecommender, LenskitRecommender
-from skrecsec.utils.estimator_checks import expected_failed_checks, recommender_checks
 
 
 def lenskit_scorers():
@@ -77,20 +75,7 @@ EACH = pytest.mark.parametrize("model", wrapped(), ids=lambda model: type(model.
 BOTH = pytest.mark.parametrize("cls", [LenskitRecommender, CornacRecommender])
 
 
-# --- the contract ---
-
-
-@BOTH
-@pytest.mark.parametrize("check", list(recommender_checks()))
-def test_contract(cls, check):
-    check(cls())
-
-
-@BOTH
-def test_checks_of_scikit_learn(cls):
-    records = check_estimator(cls(), on_fail=None, on_skip=None)
-    failed = {record["check_name"] for record in records if record["status"] == "failed"}
-    assert failed == set(expected_failed_checks(cls()))
+# --- the contract: tests/test_common.py has the checks of it, and scikit-learn's ---
 
 
 @EACH
@@ -429,21 +414,12 @@ def test_in_several_python_threads(cls, ratings):
     ],
     ids=lambda value: "",
 )
-def test_quality_on_the_published_splits(model, bars, data_home):
-    for dataset, bar in zip(("ml-100k", "filmtrust"), bars, strict=True):
-        folder = data_home / "paper_splits"
-        train, test = (
-            np.loadtxt(folder / f"{dataset}.{part}.rating") for part in ("train", "test")
-        )
-        both = np.vstack([train, test])
-        shape = tuple(both[:, :2].max(axis=0).astype(int) + 1)
-        X = sp.csr_array((train[:, 2], train[:, :2].astype(int).T), shape=shape)
-        y = np.full(shape[0], -1)
-        y[test[:, 0].astype(int)] = test[:, 1]
+def test_quality_on_the_published_splits(model, bars, published_splits):
+    for (X, y), bar in zip(published_splits, bars, strict=True):
         model.fit(X)
         start = time.perf_counter()
         hit_ratio = HitRatioScorer(50)(model, X, y)
         assert time.perf_counter() - start < 30
         assert hit_ratio >= bar
-        in_sample = model.predict_training_rows(np.arange(shape[0]))
+        in_sample = model.predict_training_rows(np.arange(X.shape[0]))
         assert hit_ratio > hit_ratio_score(y, in_sample, k=50, seen=X) - 0.02
