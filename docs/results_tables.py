@@ -7,13 +7,10 @@ from pathlib import Path
 from skrecsec.experiments.paper import _settings
 from skrecsec.experiments.paper._settings import OWN_ATTACKS
 from skrecsec.metrics import robustness_improvement_score
+from skrecsec.utils._registry import find
 
 RESULTS = Path(__file__).parent / "results"
-DATASETS = {
-    "filmtrust": "FilmTrust",
-    "movielens-100k": "MovieLens-100K",
-    "movielens-1m": "MovieLens-1M",
-}
+DATASETS = {name: find("dataset", name).facts["title"] for name in _settings.DATASETS}
 KINDS = {"random": "random targets", "unpopular": "unpopular targets", "": "references"}
 NOTHING = "\u2013"  # a hyphen would begin a list
 
@@ -59,7 +56,7 @@ def csv_table(title, heading, lines):
 
 def cells(table):
     """Return the cells of a table, paper against ours, dataset by dataset."""
-    across, down = ("knowledge" if table == "table3" else "method"), "attack"
+    across = "knowledge" if table == "table3" else "method"
     parts = []
     for dataset, title in DATASETS.items():
         rows = read(table, dataset)
@@ -69,17 +66,17 @@ def cells(table):
                 n = sorted({int(row["n"]) for row in chosen})
                 repeats = f"{n[-1]} repeats" if n[-1] > 1 else "1 repeat"
                 caption = f"{title}, {kind_title} ({repeats})"
-                parts.append(_cells(table, caption, chosen, across, down))
+                parts.append(_cells(table, caption, chosen, across))
     return "\n".join(parts)
 
 
-def _cells(table, caption, rows, across, down):
+def _cells(table, caption, rows, across):
     columns = list(dict.fromkeys(row[across] for row in rows))
-    found = {(row[down], row[across]): row for row in rows}
+    found = {(row["attack"], row[across]): row for row in rows}
     heading = ["", *map(_heading, columns)]
     lines = [
         [_heading(line), *(_cell(table, found.get((line, column))) for column in columns)]
-        for line in dict.fromkeys(row[down] for row in rows)
+        for line in dict.fromkeys(row["attack"] for row in rows)
     ]
     return csv_table(caption, heading, lines)
 
@@ -87,7 +84,7 @@ def _cells(table, caption, rows, across, down):
 def _heading(value):
     if isinstance(value, float):
         return f"{value:g}"
-    return {"clean": "no attack", "": ""}.get(value, value)
+    return "no attack" if value == "clean" else value
 
 
 def _cell(table, row):
@@ -144,22 +141,22 @@ def improvements():
             if rows:
                 means = {(row["attack"], row["method"]): row["mean"] for row in rows}
                 lines = [
-                    [attack, *(_improvement(row, means, printed) for row in of_attack)]
-                    for attack, of_attack in _by_attack(rows, dataset)
+                    [attack, *(_improvement(row, means, printed, dataset) for row in of_attack)]
+                    for attack, of_attack in _by_attack(rows)
                 ]
                 heading = ["RI", "AT", "RAT", "TCD"]
                 parts.append(csv_table(f"{title}, {KINDS[kind]}", heading, lines))
     return "\n".join(parts)
 
 
-def _by_attack(rows, dataset):
-    rows = [row | {"dataset": dataset} for row in rows if row["attack"] != "clean"]
+def _by_attack(rows):
+    rows = [row for row in rows if row["attack"] != "clean"]
     for attack in dict.fromkeys(row["attack"] for row in rows):
         yield attack, [row for row in rows if row["attack"] == attack and row["method"] != "MF"]
 
 
-def _improvement(row, means, printed):
-    origin, attacked = printed[row["dataset"], row["targets"], row["attack"]]
+def _improvement(row, means, printed, dataset):
+    origin, attacked = printed[dataset, row["targets"], row["attack"]]
     paper = _ri(origin, attacked, row["paper"])
     ours = _ri(means["clean", "MF"], means[row["attack"], "MF"], row["mean"])
     return f"{paper} / {ours}"

@@ -2,7 +2,7 @@
 
     python tools/mutate.py                                # every module of the table
     python tools/mutate.py skrecsec/utils/_items.py       # one of them
-    python tools/mutate.py skrecsec/_report.py --tests tests/test_main.py
+    python tools/mutate.py skrecsec/cli/_page.py --tests tests/test_main.py
     python tools/mutate.py --sample 100 --seed 1 --jobs 2
 
 Each mutant is written into a copy of the package in a temporary folder. Its tests run there in a

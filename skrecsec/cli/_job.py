@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
 
 import numpy as np
@@ -40,7 +39,7 @@ def attack_and_defend(argv: Sequence[str] | None, *, prog: str) -> int:
     command = [*prog.split(), *(sys.argv[1:] if argv is None else argv)]
     outcome = Outcome(arguments)
     try:
-        _run(make_plan(X, targets, arguments), outcome)
+        _run(make_plan(X, targets, outcome), outcome)
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, KeyboardInterrupt):
             error = KeyboardInterrupt()  # whose notes are of units, of which nobody has heard here
@@ -52,12 +51,12 @@ def attack_and_defend(argv: Sequence[str] | None, *, prog: str) -> int:
     return 0
 
 
-def make_plan(X, targets, arguments: Namespace) -> Plan:
+def make_plan(X, targets, outcome: Outcome) -> Plan:
     """Return the plan: the victim on clean and on poisoned ratings, the defense on the latter."""
+    arguments = outcome.arguments
     attack = _choices.attacks()[arguments.attack](
         attack_size=arguments.attack_size, knowledge=arguments.knowledge, goal=arguments.goal
     )
-    outcome = Outcome(arguments)
     return Plan(
         X,
         None,

@@ -11,16 +11,16 @@ from skrecsec.datasets import load_ratings
 
 GENERATED = "generated"
 
-# Options that say how to read a file, with their defaults.
-_FILE_OPTIONS = {
-    "user_column": "user",
-    "item_column": "item",
-    "rating_column": "rating",
-    "separator": None,
-    "repeated": "error",
-    "min_user_ratings": 1,
-    "min_item_ratings": 1,
-}
+# Options that say how to read a file.
+_FILE_OPTIONS = (
+    "user_column",
+    "item_column",
+    "rating_column",
+    "separator",
+    "repeated",
+    "min_user_ratings",
+    "min_item_ratings",
+)
 
 
 def complete_arguments(arguments: Namespace, parser) -> None:
@@ -31,8 +31,8 @@ def complete_arguments(arguments: Namespace, parser) -> None:
         del arguments.dataset
         return
     del arguments.ratings
-    for name, default in _FILE_OPTIONS.items():
-        if getattr(arguments, name) != default:
+    for name in _FILE_OPTIONS:
+        if getattr(arguments, name) != parser.get_default(name):
             parser.error(f"argument --{name.replace('_', '-')}: goes with --ratings")
         delattr(arguments, name)
     if not isinstance(arguments.targets, str):

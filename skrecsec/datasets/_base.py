@@ -287,6 +287,13 @@ def _raise_for_first_bad_line(
     raise ValueError(f"{path} cannot be read as ratings: {cause}.") from cause
 
 
+def check_count(name: str, value) -> int:
+    """Return a parameter that counts something as a Python integer."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
+    return int(value)
+
+
 def sort_by_user_and_item(users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the order that sorts ratings, and which of them, in it, repeat the one before.
 

@@ -1,12 +1,13 @@
 """Synthetic ratings that behave like real ones."""
 
 from collections.abc import Iterator, Sequence
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_random_state
 
+from skrecsec.datasets._base import check_count
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import describe
 
@@ -129,9 +130,9 @@ def make_ratings(
     >>> np.unique(ratings.data)
     array([1., 2., 3., 4., 5.])
     """
-    n_users = _check_count("n_users", n_users)
-    n_items = _check_count("n_items", n_items)
-    n_factors = _check_count("n_factors", n_factors)
+    n_users = check_count("n_users", n_users)
+    n_items = check_count("n_items", n_items)
+    n_factors = check_count("n_factors", n_factors)
     _check_density(density)
     _check_noise(noise)
     levels = _check_levels(levels)
@@ -153,12 +154,6 @@ def make_ratings(
     indices = indices.astype(index_dtype)
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(index_dtype)
     return sp.csr_array((_to_levels(score, levels), indices, indptr), shape=(n_users, n_items))
-
-
-def _check_count(name: str, value) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
-    return int(value)
 
 
 def _check_density(density) -> None:

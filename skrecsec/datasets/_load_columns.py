@@ -119,7 +119,7 @@ def _encode_any(series) -> tuple[np.ndarray, np.ndarray]:
         values = series.to_list()
         numbers = {value: number for number, value in enumerate(dict.fromkeys(values))}
         codes = np.fromiter(map(numbers.__getitem__, values), dtype=np.int32, count=len(values))
-        return codes, _to_objects(list(numbers))
+        return codes, to_objects(list(numbers))
     if series.dtype in (nw.Categorical, nw.Enum):
         series = series.cast(nw.String)
     distinct = series.drop_nulls().unique()
@@ -139,10 +139,11 @@ def _to_array(native) -> np.ndarray:
         array = np.array(series.to_numpy())
         if array.dtype != object and (dtype.is_float() or not series.is_null().any()):
             return array
-    return _to_objects(series.to_list())
+    return to_objects(series.to_list())
 
 
-def _to_objects(values: list) -> np.ndarray:
+def to_objects(values: list) -> np.ndarray:
+    """Return an array of Python objects, whatever NumPy would make of them."""
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array
@@ -274,7 +275,7 @@ def _read_iso_strings(series) -> tuple[np.ndarray, np.ndarray]:
         warnings.simplefilter("ignore")  # numpy announces that it converts to UTC
         for start in range(0, len(series), _BLOCK_ROWS):
             block = series[start : start + _BLOCK_ROWS].fill_null("NaT").to_list()
-            times[start : start + _BLOCK_ROWS] = _to_objects(block).astype("datetime64[us]")
+            times[start : start + _BLOCK_ROWS] = to_objects(block).astype("datetime64[us]")
     missing = np.isnat(times)
     return _to_seconds(np.where(missing, 0, times.view(np.int64)), missing)
 

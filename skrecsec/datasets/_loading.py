@@ -9,7 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import Bunch
 
-from skrecsec.datasets._base import build_csr
+from skrecsec.datasets._base import build_csr, check_count
 from skrecsec.datasets._load_columns import number_ids, read_ratings, read_times
 from skrecsec.datasets._load_files import Column, Columns, read_columns
 from skrecsec.datasets._load_rules import (
@@ -168,8 +168,8 @@ def load_ratings(
     for name, value in (("missing", missing), ("zero", zero), ("negative", negative)):
         _check_choice(name, value, ON_BAD_VALUE)
     _check_offset(offset)
-    _check_count("min_user_ratings", min_user_ratings)
-    _check_count("min_item_ratings", min_item_ratings)
+    check_count("min_user_ratings", min_user_ratings)
+    check_count("min_item_ratings", min_item_ratings)
     if repeated == "latest" and timestamp is None:
         raise ValueError("repeated='latest' needs the column of the times: pass `timestamp`.")
     wanted = _collect_columns(user=user, item=item, rating=rating, timestamp=timestamp)
@@ -197,11 +197,6 @@ def _check_choice(name: str, value, choices: Sequence[str]) -> None:
 def _check_offset(offset) -> None:
     if not isinstance(offset, Real) or isinstance(offset, bool) or not math.isfinite(offset):
         raise ValueError(f"offset must be a finite number, got {offset!r}.")
-
-
-def _check_count(name: str, value) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be an integer of at least 1, got {value!r}.")
 
 
 def _collect_columns(**columns) -> dict[str, Column]:

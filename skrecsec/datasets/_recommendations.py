@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils import Bunch
 
+from skrecsec.datasets._load_columns import to_objects
 from skrecsec.datasets._load_files import import_extra
 
 _BACKENDS = ("pandas", "polars", "pyarrow")
@@ -75,11 +76,11 @@ def recommendations_to_frame(
     1    a     2    figs
     2    e     1    nuts
     """
-    items, item_ids, user_ids = _check_items(items), ids, user_ids
+    items = _check_items(items)
     if isinstance(ids, Bunch):
-        item_ids = ids.item_ids
         user_ids = ids.user_ids if user_ids is None else user_ids
-    item_ids = _to_ids("ids", item_ids)
+        ids = ids.item_ids
+    item_ids = _to_ids("ids", ids)
     user_ids = np.arange(len(items)) if user_ids is None else _to_ids("user_ids", user_ids)
     if len(user_ids) != len(items):
         raise ValueError(
@@ -121,10 +122,8 @@ def _to_ids(name: str, ids: ArrayLike) -> np.ndarray:
 
 def _keep_types(values: list) -> np.ndarray:
     """Return an array of ids, whose types numpy would make equal: 1 and "1" are two ids."""
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
     kinds = set(map(type, values))
-    return np.asarray(values) if len(kinds) == 1 and str not in kinds else array
+    return np.asarray(values) if len(kinds) == 1 and str not in kinds else to_objects(values)
 
 
 def _check_scores(scores: ArrayLike, items: np.ndarray) -> np.ndarray:

@@ -8,13 +8,12 @@ from numbers import Integral, Real
 import numpy as np
 import scipy.sparse as sp
 
-from skrecsec.experiments._records import Record
+from skrecsec.experiments._records import POISON, Record
 from skrecsec.utils._sparse import check_compressed
 from skrecsec.utils.validation import check_ratings
 
 _SHARES = ("test_hr", "ndcg", "target_hr")
 _MEASURED = ("seconds", "peak_memory", "unit_seconds")
-_POISON = ("data", "indices", "indptr")
 
 _MOST = 1e12  # seconds, or MiB: beyond what can be
 
@@ -33,7 +32,7 @@ def check_content(record: Record, task) -> None:
     crafts = task.unit.crafts
     _check_names("values", record.values, _MEASURED if crafts else (*_SHARES, *_MEASURED))
     _check_names(
-        "arrays", record.arrays, (*(_POISON if crafts else ["target_ranks"]), "target_items")
+        "arrays", record.arrays, (*(POISON if crafts else ["target_ranks"]), "target_items")
     )
     for name, value in record.values.items():
         _check_value(name, value)
@@ -41,7 +40,7 @@ def check_content(record: Record, task) -> None:
     targets = record.arrays["target_items"]
     _check_targets(targets, task.setting, n_items)
     if crafts:
-        data, indices, indptr = (record.arrays[name] for name in _POISON)
+        data, indices, indptr = (record.arrays[name] for name in POISON)
         _check_poison(data, indices, indptr, n_items)
     else:
         _check_ranks(record.arrays["target_ranks"], (n_users, targets.size), n_items)

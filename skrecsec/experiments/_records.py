@@ -23,6 +23,8 @@ from skrecsec.utils._shell import describe_error
 # format have other names, and are left alone.
 RECORD_FORMAT = 1
 
+POISON = ("data", "indices", "indptr")  # the arrays of fake profiles, as those of CSR
+
 _HEADER = b"skrecsec record "
 _ABANDONED_AFTER = 24 * 3600.0  # seconds
 

@@ -18,7 +18,7 @@ from skrecsec.experiments._checks import warn_of_unsuitable
 from skrecsec.experiments._contents import check_content, size_limit
 from skrecsec.experiments._plan import Plan
 from skrecsec.experiments._progress import Progress
-from skrecsec.experiments._records import RecordStore
+from skrecsec.experiments._records import POISON, RecordStore
 from skrecsec.experiments._statistics import CLEAN
 from skrecsec.experiments._units import Unit, forget_repeat, run_task
 from skrecsec.experiments._workers import interrupts_ignored
@@ -160,7 +160,7 @@ class _Runner:
         poison = None
         if unit.attack is not None and not unit.crafts:
             arrays = done[Unit(unit.repeat, unit.attack, None)].arrays
-            poison = {name: arrays[name] for name in ("data", "indices", "indptr")}
+            poison = {name: arrays[name] for name in POISON}
         task = self.plan.task(unit, poison)
         return delayed(run_task)(task, *self.plan.arrays(), parent=os.getpid())
 

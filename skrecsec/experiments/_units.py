@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from skrecsec.base import choose_targets
 from skrecsec.datasets import make_ratings
 from skrecsec.experiments._memory import peak_memory, reset_peak_memory
-from skrecsec.experiments._records import Record
+from skrecsec.experiments._records import POISON, Record
 from skrecsec.experiments._workers import die_with
 from skrecsec.model_selection import leave_one_out_split
 from skrecsec.utils._held_out import held_out_items
@@ -152,7 +152,7 @@ def _craft(task, repeat):
     attack.fit(repeat.X)
     seconds = time.perf_counter() - start
     poison = sp.csr_array(attack.poison_)
-    arrays = {name: getattr(poison, name) for name in ("data", "indices", "indptr")}
+    arrays = {name: getattr(poison, name) for name in POISON}
     return {"seconds": seconds}, arrays
 
 

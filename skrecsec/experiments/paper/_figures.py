@@ -64,7 +64,7 @@ def figure9(lab: Laboratory) -> list[Panel]:
         variant("TCD", ratio): lab.recommenders("TCD", pseudo_label_ratio=ratio)["TCD"]
         for ratio in _settings.PSEUDO_LABEL_RATIOS
     }
-    study = lab.study("unpopular", {n: lab.attack(n) for n in lab.attacks}, recommenders)
+    study = lab.study("unpopular", lab.all_attacks(), recommenders)
     curves = {
         name: {ratio: (name, variant("TCD", ratio)) for ratio in _settings.PSEUDO_LABEL_RATIOS}
         for name in lab.attacks

@@ -8,7 +8,12 @@ import scipy.sparse as sp
 
 from skrecsec.experiments._results import RobustnessStudy
 from skrecsec.experiments._study import robustness_study
-from skrecsec.experiments.paper._settings import DATASETS, make_attack, make_recommenders
+from skrecsec.experiments.paper._settings import (
+    DATASETS,
+    make_attack,
+    make_deployed_recommenders,
+    make_recommenders,
+)
 
 
 class Laboratory:
@@ -38,7 +43,7 @@ class Laboratory:
         self.attacks = list(attacks)
         self.kinds = list(kinds)
         self._study_options = study_options
-        self._defense_studies: dict[str, RobustnessStudy] = {}
+        self._studies: dict[tuple[str, str], RobustnessStudy] = {}
 
     def study(self, kind: str, attacks: dict, recommenders: dict) -> RobustnessStudy:
         """Run a study on the published targets of a kind."""
@@ -51,11 +56,21 @@ class Laboratory:
         )
 
     def defense_study(self, kind: str) -> RobustnessStudy:
-        """Run the study of all recommenders, once for the several tables and figures of it."""
-        if kind not in self._defense_studies:
-            attacks = {name: self.attack(name) for name in self.attacks}
-            self._defense_studies[kind] = self.study(kind, attacks, self.recommenders())
-        return self._defense_studies[kind]
+        """Run the study of all recommenders of the paper, once for what is made of it."""
+        return self._once("defense", kind, self.recommenders)
+
+    def deployed_study(self, kind: str) -> RobustnessStudy:
+        """Run the study of the recommenders that people run, once for what is made of it."""
+        return self._once("deployed", kind, make_deployed_recommenders)
+
+    def _once(self, name, kind, make):
+        if (name, kind) not in self._studies:
+            self._studies[name, kind] = self.study(kind, self.all_attacks(), make())
+        return self._studies[name, kind]
+
+    def all_attacks(self) -> dict:
+        """Return the attacks to try, by name."""
+        return {name: self.attack(name) for name in self.attacks}
 
     def attack(self, name: str, **settings):
         """Return an attack of the paper."""
@@ -66,11 +81,11 @@ class Laboratory:
         made = make_recommenders(self.dataset, pseudo_label_ratio)
         return {name: made[name] for name in names or made}
 
-    def varied(self, setting: str, values, names=None) -> dict:
+    def varied(self, setting: str, values) -> dict:
         """Return attacks that differ in a setting, by the names that `variant` makes."""
         return {
             variant(name, value): self.attack(name, **{setting: value})
-            for name in (self.attacks if names is None else names)
+            for name in self.attacks
             for value in values
         }
 
@@ -106,7 +121,7 @@ def why_not(function: Callable, *, attacks, kinds) -> str | None:
 
 
 def variant(name: str, value: float) -> str:
-    """Return the name of an attack with a setting."""
+    """Return the name of an attack or recommender with a setting."""
     return f"{name}, {value:g}"
 
 

@@ -143,9 +143,7 @@ def table5b(lab: Laboratory) -> list[dict]:
 def _deployed(lab, metric):
     rows = []
     for kind in lab.kinds:
-        attacks = {name: lab.attack(name) for name in lab.attacks}
-        study = lab.study(kind, attacks, _settings.make_deployed_recommenders())
-        for row in study.summary(metric):
+        for row in lab.deployed_study(kind).summary(metric):
             cell = {"targets": kind, "method": row["recommender"], "attack": row["attack"]}
             rows.append(cell | {"paper": float("nan")} | figures_of(row) | {"p": float("nan")})
     return rows
