@@ -67,9 +67,9 @@ class Archive:
             )
         return array.astype(array.dtype.newbyteorder("="))
 
-    def arrays(self, names: Iterable[str], kinds: str, n_dimensions: int = 1) -> list[np.ndarray]:
-        """Return several arrays of the same kinds."""
-        return [self.array(name, kinds, n_dimensions) for name in names]
+    def arrays(self, names: Iterable[str], kinds: str) -> list[np.ndarray]:
+        """Return several one-dimensional arrays of the same kinds."""
+        return [self.array(name, kinds, 1) for name in names]
 
 
 def _parse(content: bytes, name: str) -> np.ndarray:

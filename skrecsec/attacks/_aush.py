@@ -8,7 +8,6 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
-from skrecsec.attacks._aush_networks import AdversarialNetworks
 from skrecsec.attacks._fillers import candidates_by_popularity, profiles_from_fillers
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.utils._compat import Count, Number, StrOptions
@@ -190,6 +189,8 @@ class AUSHAttackTransformer(BaseAttackTransformer):
     def _rate_selected_items(self, templates, sampler, fillers, budget, rng):
         """Train the networks and return the generator's ratings, (n_profiles, n_selected)."""
         import torch  # takes seconds, and other attacks do without
+
+        from skrecsec.attacks._aush_networks import AdversarialNetworks
 
         on_targets = self.shilling_items == "targets"
         with single_threaded(), torch.enable_grad():

@@ -1,10 +1,15 @@
-"""The generative adversarial network of AUSH: a generator of ratings, and a judge of profiles."""
+"""The generative adversarial network of AUSH: a generator of ratings, and a judge of profiles.
+
+To be imported late: torch takes seconds.
+"""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 import numpy as np
+import torch
+from torch.nn.functional import softplus
 
 from skrecsec.utils._memory import check_memory
 
@@ -45,8 +50,6 @@ class Perceptron:
 
     def step(self, loss):
         """Take one step down the gradient of a loss that was computed with this network."""
-        import torch
-
         gradients = torch.autograd.grad(loss, self.parameters)
         self._n_steps += 1
         step_size = self._learning_rate / (1 - self._BETA1**self._n_steps)
@@ -120,13 +123,11 @@ class AdversarialNetworks:
 
     def _judge(self, fillers, selected):
         """Return the log-odds, to the discriminator, that profiles are genuine."""
-        return self.discriminator(_hstack(fillers, selected))
+        return self.discriminator(torch.cat([fillers, selected], dim=1))
 
 
 def discriminator_loss(on_genuine, on_generated):
     """Return the mean negative log-likelihood of both labels, given log-odds of being genuine."""
-    from torch.nn.functional import softplus
-
     return softplus(-on_genuine).mean() + softplus(on_generated).mean()
 
 
@@ -145,8 +146,6 @@ def generator_loss(
     rated a selected item, `shortfalls` are what ratings lack of those aimed at; all ratings are on
     the [0, 1] scale.
     """
-    from torch.nn.functional import softplus
-
     adversarial = softplus(-judgement).mean()
     errors = (generated - genuine).square() * rated
     reconstruction = errors.sum() / rated.sum().clamp(min=1)
@@ -155,13 +154,5 @@ def generator_loss(
 
 
 def _tensor(array):
-    import torch
-
     # A copy, in memory that torch has aligned: the bits of its products may depend on that.
     return torch.tensor(array, dtype=torch.float32, device="cpu")
-
-
-def _hstack(*tensors):
-    import torch
-
-    return torch.cat(tensors, dim=1)

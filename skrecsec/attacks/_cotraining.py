@@ -142,11 +142,9 @@ class CoAttackTransformer(BaseAttackLossTransformer):
     def _schedule(self, solver, term, rng):
         def pretrain():
             solver.run_pairs(plan_pairs(solver.data, rng))
-            return {}
 
         def attack():
             self._run_epoch(solver, term, rng)
-            return {}
 
         for epoch in range(self.max_iter):
             yield Epoch(pretrain if epoch < self.n_pretrain_iter else attack)

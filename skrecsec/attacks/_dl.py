@@ -185,7 +185,6 @@ class DLAttackTransformer(BaseAttackLossTransformer):
 
         def run(attack):
             solver.run_pairs(plan_pairs(data, rng), attack, rng)
-            return {}
 
         terms = [None if epoch < n_pretrain_iter else term for epoch in range(n_iter)]
         train(solver, (Epoch(partial(run, attack)) for attack in terms))

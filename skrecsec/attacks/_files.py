@@ -199,10 +199,15 @@ def is_poison(archive: Archive) -> bool:
     return "description" in archive.names
 
 
+def is_sparse_matrix(archive: Archive) -> bool:
+    """Return whether an archive is one that `scipy.sparse.save_npz` writes, to all appearances."""
+    return {"format", "shape", "data"} <= archive.names
+
+
 def read_poison(archive: Archive) -> Bunch:
     """Return what :func:`load_poison` does, from an open archive."""
     if not is_poison(archive):
-        if {"format", "shape", "data"} <= archive.names:
+        if is_sparse_matrix(archive):
             raise ValueError(
                 "it is a sparse matrix as scipy.sparse.save_npz writes it; "
                 "FixedAttackTransformer(path, target_items) takes that"
@@ -210,7 +215,7 @@ def read_poison(archive: Archive) -> Bunch:
         raise ValueError("save_poison has not written it")
     _require(archive.names == {"description", *_ARRAYS}, "it is in no known format")
     description = _read_description(archive)
-    (data,) = archive.arrays(["data"], "f")
+    data = archive.array("data", "f", 1)
     indices, indptr, shape, known_users = archive.arrays(
         ["indices", "indptr", "shape", "known_users"], "iu"
     )

@@ -12,9 +12,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.attacks._archive import read_archive
-from skrecsec.attacks._files import is_poison, read_poison
+from skrecsec.attacks._files import is_poison, is_sparse_matrix, read_poison
 from skrecsec.base import BaseAttackTransformer
-from skrecsec.utils._items import check_item_indices, check_target_items
+from skrecsec.utils._items import check_item_indices, check_target_items, find_items
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._sparse import check_structure
 from skrecsec.utils.validation import check_ratings, project_to_levels
@@ -209,7 +209,7 @@ def _read_profiles(archive):
     if is_poison(archive):
         loaded = read_poison(archive)
         return _Given(loaded.poison, loaded.target_items)
-    if not {"format", "shape", "data"} <= archive.names:
+    if not is_sparse_matrix(archive):
         raise ValueError("neither save_poison nor scipy.sparse.save_npz has written it")
     kind = archive.array("format", "SU", 0).item()
     kind = kind.decode("ascii") if isinstance(kind, bytes) else kind
@@ -267,11 +267,7 @@ def _number(text, lines):
 def _item_indices(items, n_items, item_names, path):
     name = f"The column item of {str(path)!r}"
     if item_names is not None:
-        index = {item: place for place, item in enumerate(item_names)}
-        unknown = [item for item in items if item not in index]
-        if unknown:
-            raise ValueError(f"{name} names {unknown[0]!r}, which is no column of X.")
-        return np.array([index[item] for item in items])
+        return np.array(find_items(items, item_names, name=name))
     try:
         indices = np.array([int(item) for item in items])
     except (TypeError, ValueError, OverflowError):

@@ -18,7 +18,7 @@ from skrecsec.utils.validation import project_to_levels
 # Items with fewer ratings than this are "unpopular", as in the paper.
 _UNPOPULAR_BELOW = 5
 
-# The highest rating that attacks can square and add up, and one over the largest.
+# What attacks can square and add up: the highest rating is at least this, at most one over it.
 _SMALLEST_HIGHEST = 1e-100
 
 # What crafting takes for a rating: its row, its item and itself, some times over.
@@ -109,7 +109,7 @@ def choose_targets(
     --------
     >>> import numpy as np
     >>> import scipy.sparse as sp
-    >>> from skrecsec.base._threat import choose_targets
+    >>> from skrecsec.base import choose_targets
     >>> choose_targets(sp.csr_array((4, 3)), [2, 0], 5, np.random.default_rng(0))
     array([2, 0])
     """

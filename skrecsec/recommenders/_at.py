@@ -97,11 +97,9 @@ class ATRecommender(BaseFactorRecommender):
     def _schedule(self, data, solver, rng):
         def pretrain():
             solver.run_pairs(plan_pairs(data, rng))
-            return {}
 
         def train():
             solver.run_perturbed_pairs(plan_pairs(data, rng), self._draw_perturbation(rng))
-            return {}
 
         n_trained = self.max_iter - self.n_pretrain_iter
         return [Epoch(pretrain, eligible=False)] * self.n_pretrain_iter + [Epoch(train)] * n_trained

@@ -36,12 +36,12 @@ from skrecsec.utils.validation import find_rating_levels, warn_of_unsuitable_rat
 class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
     """Base class of recommenders that predict p_u . q_i.
 
-    A subclass sets `_n_models` and `_sgd_learning_rate` and implements `_schedule`, which lists the
-    epochs of a fit.
+    A subclass implements `_schedule`, which lists the epochs of a fit, and may set `_n_models` and
+    `_sgd_learning_rate`.
     """
 
     _n_models = 1
-    _sgd_learning_rate = 0.02
+    _sgd_learning_rate: float | None = None  # what is usual
 
     _parameter_constraints: dict = {
         "n_factors": [Count()],

@@ -49,8 +49,4 @@ class MFRecommender(BaseFactorRecommender):
     """
 
     def _schedule(self, data, solver, rng):
-        def run():
-            solver.run_pairs(plan_pairs(data, rng))
-            return {}
-
-        return [Epoch(run)] * self.max_iter
+        return [Epoch(lambda: solver.run_pairs(plan_pairs(data, rng)))] * self.max_iter

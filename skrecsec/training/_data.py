@@ -22,9 +22,9 @@ class Triplets(NamedTuple):
     items: np.ndarray
     ratings: np.ndarray
 
-    def take(self, order: np.ndarray) -> Triplets:
-        """Return the chosen ratings in the given order."""
-        return Triplets(self.users[order], self.items[order], self.ratings[order])
+    def take(self, which: np.ndarray | slice) -> Triplets:
+        """Return the ratings at the given positions, or where a mask is true."""
+        return Triplets(self.users[which], self.items[which], self.ratings[which])
 
 
 @dataclass(frozen=True)
@@ -58,15 +58,14 @@ class RatingData:
         in_train[rng.permutation(X.nnz)[:n_validation]] = False
         users = np.repeat(np.arange(n_users, dtype=np.int32), np.diff(X.indptr))
         ratings = Triplets(users, X.indices.astype(np.int32), _as_float32(X.data / levels[-1]))
-        train = Triplets(*(column[in_train] for column in ratings))
-        validation = Triplets(*(column[~in_train] for column in ratings))
+        train = ratings.take(in_train)
         counts = np.bincount(train.users, minlength=n_users)
         levels = _as_float32(levels / levels[-1])
         return cls(
             n_users=n_users,
             n_items=n_items,
             train=train,
-            validation=validation,
+            validation=ratings.take(~in_train),
             indptr=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             levels=levels,
             midpoints=(levels[1:] + levels[:-1]) / 2,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -44,11 +44,11 @@ class Solver(Protocol):
 class Epoch:
     """One epoch of a schedule.
 
-    `run` trains and returns what the history should note besides the loss; `eligible` says whether
-    the factors of this epoch may be kept (those of a pre-training epoch may not).
+    `run` trains and returns what the history should note besides the loss, if anything; `eligible`
+    says whether the factors of this epoch may be kept (those of a pre-training epoch may not).
     """
 
-    run: Callable[[], dict]
+    run: Callable[[], dict | None]
     eligible: bool = True
 
 
@@ -61,7 +61,7 @@ class TrainingResult:
     n_iter: int
     best_iter: int
     validation_loss: float
-    history: list[dict] = field(default_factory=list)
+    history: list[dict]
 
 
 def train(
@@ -85,7 +85,7 @@ def train(
     best: dict | None = None
     factors = None
     for epoch in schedule:
-        record = {"epoch": len(history) + 1, **epoch.run()}
+        record = {"epoch": len(history) + 1, **(epoch.run() or {})}
         record["validation_loss"] = solver.validation_loss() if has_validation else np.nan
         history.append(record)
         if has_validation and not np.isfinite(record["validation_loss"]):

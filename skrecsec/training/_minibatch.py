@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from skrecsec.training import _kernels
-from skrecsec.training._data import Triplets, vote_thresholds
+from skrecsec.training._data import vote_thresholds
 from skrecsec.training._optimisers import OPTIMISERS
 
 # Steps without a share of the attack loss.
@@ -192,7 +192,7 @@ class MinibatchSolver:
             first, last = (s * n_batches // plan.tiles.size for s in (t, t + 1))
             if last > first:
                 batches = slice(first * self.batch_size, last * self.batch_size)
-                self._run_batches([model], Triplets(*(column[batches] for column in plan.rest)))
+                self._run_batches([model], plan.rest.take(batches))
         return n_pseudo_labels
 
     def _label_maker(self, model, side):

@@ -1,7 +1,7 @@
 """The plan of an epoch: which ratings and which tiles it visits, and in which order.
 
-Plans are drawn here, once, from the random state, before anything is trained; solvers carry them
-out.
+Plans are drawn here, each before anything of it is trained, from the random state; solvers carry
+them out.
 """
 
 from __future__ import annotations

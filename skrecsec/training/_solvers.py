@@ -1,4 +1,4 @@
-"""The one place that chooses a solver and its step size, and checks what goes with it."""
+"""Where `solver` and `learning_rate` are made a solver of, and what goes with them is checked."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from skrecsec.training._data import RatingData
 from skrecsec.training._loop import Solver
 from skrecsec.training._sgd import SGDSolver
 
-SOLVERS = ("sgd", "adam", "adadelta")
-
 # The step sizes of the solvers for learning_rate="auto"; that of SGD may depend on what is trained.
 _LEARNING_RATES = {"sgd": 0.02, "adam": 1e-3, "adadelta": 20.0}
+
+SOLVERS = tuple(_LEARNING_RATES)
 
 
 def make_solver(

@@ -124,8 +124,13 @@ def _find_names(target_items, item_names):
         return target_items
     if item_names is None:
         return target_items  # which is refused
-    index = {name: item for item, name in enumerate(item_names)}
-    unknown = [name for name in names if name not in index]
+    return find_items(names, item_names, name="target_items")
+
+
+def find_items(names, item_names, *, name: str) -> list[int]:
+    """Return the indices of items that are given by name; `name` is what messages call them."""
+    index = {item_name: item for item, item_name in enumerate(item_names)}
+    unknown = [item_name for item_name in names if item_name not in index]
     if unknown:
-        raise ValueError(f"target_items names {unknown[0]!r}, which is no column of X.")
-    return [index[name] for name in names]
+        raise ValueError(f"{name} names {unknown[0]!r}, which is no column of X.")
+    return [index[item_name] for item_name in names]

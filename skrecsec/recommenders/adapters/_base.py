@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sklearn.utils import check_random_state
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
@@ -28,3 +31,15 @@ class BaseAdapterRecommender(BaseInteractionRecommender):
         if self.random_state is None:
             return None
         return check_random_state(self.random_state).randint(2**31 - 1)
+
+
+@contextmanager
+def needs(package: str, who: str) -> Iterator[None]:
+    """Say in an ImportError which extra a package comes with."""
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(
+            f"{who} needs the package {package}, which comes with an extra: "
+            f'python -m pip install "skrecsec[{package}]".'
+        ) from error

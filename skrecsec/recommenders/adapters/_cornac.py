@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.recommenders._rank_fold_in import RankFoldIn
-from skrecsec.recommenders.adapters._base import BaseAdapterRecommender
+from skrecsec.recommenders.adapters._base import BaseAdapterRecommender, needs
 from skrecsec.training import fold_in
 from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._random import preserved_global_states
@@ -167,13 +167,8 @@ class CornacRecommender(BaseAdapterRecommender):
 
 def _models(*names):
     """Return classes of models."""
-    try:
+    with needs("cornac", "CornacRecommender"):
         module = importlib.import_module("cornac.models")
-    except ImportError as error:
-        raise ImportError(
-            "CornacRecommender needs the package cornac, which comes with an extra: "
-            'python -m pip install "skrecsec[cornac]".'
-        ) from error
     return tuple(getattr(module, name) for name in names)
 
 

@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.recommenders._rank_fold_in import RankFoldIn
-from skrecsec.recommenders.adapters._base import BaseAdapterRecommender
+from skrecsec.recommenders.adapters._base import BaseAdapterRecommender, needs
 from skrecsec.utils._compat import Count, Number
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -120,15 +120,10 @@ class ImplicitRecommender(BaseAdapterRecommender):
 
 def _copy_of(model):
     """Return a model to fit, or say what is wrong with it."""
-    try:
+    with needs("implicit", "ImplicitRecommender"):
         from implicit.als import AlternatingLeastSquares
         from implicit.bpr import BayesianPersonalizedRanking
         from implicit.lmf import LogisticMatrixFactorization
-    except ImportError as error:
-        raise ImportError(
-            "ImplicitRecommender needs the package implicit, which comes with an extra: "
-            'python -m pip install "skrecsec[implicit]".'
-        ) from error
     named = {
         "als": (AlternatingLeastSquares, {"factors": 64, "regularization": 10.0}),
         "bpr": (BayesianPersonalizedRanking, {"factors": 64, "iterations": 100}),

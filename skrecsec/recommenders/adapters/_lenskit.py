@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skrecsec.recommenders.adapters._base import BaseAdapterRecommender
+from skrecsec.recommenders.adapters._base import BaseAdapterRecommender, needs
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
@@ -148,13 +148,8 @@ class LenskitRecommender(BaseAdapterRecommender):
 @contextmanager
 def _one_thread():
     """Let `lenskit` have one thread, if nobody has told it how many to take."""
-    try:
+    with needs("lenskit", "LenskitRecommender"):
         from lenskit.parallel import config, initialize
-    except ImportError as error:
-        raise ImportError(
-            "LenskitRecommender needs the package lenskit, which comes with an extra: "
-            'python -m pip install "skrecsec[lenskit]".'
-        ) from error
     from torch import multiprocessing
 
     with single_threaded():
