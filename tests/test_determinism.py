@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 
 from skrecsec import (
     AverageAttackTransformer,
+    BPRRecommender,
     CoAttackTransformer,
     GCoAttackTransformer,
     MFRecommender,
@@ -130,10 +131,11 @@ def test_a_second_process_does_not_compile_again(tmp_path):
     assert misses[1] == 0
 
 
-def test_predictions_do_not_depend_on_the_number_of_threads():
+@pytest.mark.parametrize("cls", [MFRecommender, BPRRecommender])
+def test_predictions_do_not_depend_on_the_number_of_threads(cls):
     """BLAS, left alone, adds these products up in an order that depends on it."""
     X = make_ratings(37, 1300, density=0.05, random_state=0)
-    model = MFRecommender(max_iter=1, random_state=0).fit(X)
+    model = cls(max_iter=1, random_state=0).fit(X)
     predictions = []
     for n_threads in (1, 2):
         with threadpoolctl.threadpool_limits(n_threads):

@@ -226,7 +226,7 @@ def complete_profiles(fillers, n_items: int, budget: Budget) -> sp.csr_array:
             f"_craft_profiles must return a sparse matrix of shape "
             f"({budget.n_profiles}, {n_items}), got {type(fillers).__name__}."
         )
-    check_structure(fillers, "The crafted profiles")
+    check_structure(fillers, "The matrix of crafted profiles")
     if fillers.dtype.kind not in "fiub":
         raise ValueError(f"The attack crafted ratings of dtype {fillers.dtype}, not real numbers.")
     fillers = sp.coo_array(fillers)

@@ -94,5 +94,5 @@ def _check_poison(data, indices, indptr, n_items):
     if data.ndim != 1 or data.dtype != np.float64 or indptr.ndim != 1:
         raise ValueError("its fake profiles are no sparse matrix")
     shape = (max(indptr.size - 1, 0), n_items)
-    check_compressed(indptr, indices, data.size, shape, "the fake profiles")
+    check_compressed(indptr, indices, data.size, shape, "the matrix of fake profiles")
     check_ratings(sp.csr_array((data, indices, indptr), shape=shape))

@@ -20,7 +20,7 @@ from skrecsec.model_selection import leave_one_out_split
 from skrecsec.utils._held_out import held_out_items
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._ranking import rank_pairs
-from skrecsec.utils._scoring import discounted_gains, hit_share, profiles_for
+from skrecsec.utils._scoring import discounted_gains, hit_share, profiles_for, target_pairs
 from skrecsec.utils._shell import describe_error
 
 
@@ -200,11 +200,7 @@ def _ranks(score_rows, repeat):
     """Rank held-out items and targets in one pass; return two arrays, targets as columns."""
     X, y, targets = repeat
     held_out = held_out_items(y, *X.shape)
-    n_users = X.shape[0]
-    indptr = np.arange(n_users + 1) * targets.size
-    indices = np.tile(targets, n_users)
-    wanted = sp.csr_array((np.ones(indices.size, dtype=np.int64), indices, indptr), shape=X.shape)
-    pairs = sp.csr_array(wanted + held_out)  # an item can be both
+    pairs = sp.csr_array(target_pairs(targets, X.shape) + held_out)  # an item can be both
     pairs.sort_indices()
     ranks = rank_pairs(pairs, score_rows, seen=X)
     # From -1 on to 1 on, so that a rank is not taken for an absent entry.

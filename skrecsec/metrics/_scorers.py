@@ -24,6 +24,7 @@ from skrecsec.utils._scoring import (
     normalised_gain,
     profiles_for,
     steps_of,
+    transformed,
 )
 from skrecsec.utils._signatures import complete
 from skrecsec.utils.validation import check_ratings
@@ -350,7 +351,7 @@ def _target_hit_ratio(profiles, targets, k):
 
 
 def _attack_step(estimator, why):
-    """Return the attack step of a fitted pipeline, and the transformers before and after it."""
+    """Return the transformers before the attack of a fitted pipeline, that, and those after it."""
     *transformers, _ = steps_of(estimator)
     places = [p for p, step in enumerate(transformers) if hasattr(step, "poison_")]
     if not places:
@@ -373,8 +374,7 @@ def _genuine_ratings(attack, earlier_steps, X):
     genuine = getattr(attack, "genuine_ratings_", None)
     if genuine is not None:
         return genuine
-    for step in earlier_steps:
-        X = step.transform(X)
+    X = transformed(X, earlier_steps)
     if not hasattr(attack, "was_fitted_on") or not attack.was_fitted_on(X):
         raise ValueError(
             "The attack has no genuine_ratings_, which pickled attacks do not hold, and is scored "
@@ -391,6 +391,4 @@ def _training_sets(genuine, attack, later_steps):
         check_ratings(ratings, allow_no_ratings=True) for ratings in (genuine, attack.poison_)
     )
     for X in (genuine, type(genuine)(sp.vstack([genuine, poison], format="csr"))):
-        for step in later_steps:
-            X = step.transform(X)
-        yield X
+        yield transformed(X, later_steps)

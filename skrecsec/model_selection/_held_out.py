@@ -46,7 +46,8 @@ class HeldOut:
     Notes
     -----
     An index selects users: an integer array, a boolean mask or a slice gives a `HeldOut` of these
-    users in O(rows + held-out items selected), a single integer the item indices of that user.
+    users, a single integer the item indices of that user, in O(users + held-out items): the matrix
+    is checked each time.
 
     Examples
     --------

@@ -119,9 +119,8 @@ def _align_timestamps(timestamps, X, ratings):
     if sp.issparse(timestamps):
         check_structure(timestamps, "timestamps")
         n_stored = timestamps.nnz
-        times = sp.csr_array(
-            timestamps.tocsr() if timestamps.format != "csr" else fresh_csr(timestamps)
-        )
+        times = fresh_csr(timestamps.tocsr(), sp.csr_array)
+        _check_times(times.data)
     else:
         if np.ma.is_masked(timestamps):
             raise ValueError("timestamps have masked entries.")
@@ -139,7 +138,6 @@ def _align_timestamps(timestamps, X, ratings):
         _check_times(values)
         n_stored = ratings.nnz
         times = sp.csr_array((values, X.indices, X.indptr), shape=X.shape)
-    _check_times(times.data)
     times = times.sorted_indices()
     if (
         times.shape != ratings.shape

@@ -15,8 +15,8 @@ from skrecsec.utils._signatures import complete
 _N_DIRECTIONS = 1024
 
 
-@register("recommender", "rat", title="RAT", defends=True, options={"perturbation": "random"})
-@register("recommender", "at", title="AT", defends=True)
+@register("recommender", "rat", title="RAT", options={"perturbation": "random"})
+@register("recommender", "at", title="AT")
 @complete
 class ATRecommender(BaseFactorRecommender):
     r"""Adversarial training of a matrix factorisation, and its random variant.

@@ -15,7 +15,7 @@ from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
 
 
-@register("recommender", "bpr", title="BPR", defends=False)
+@register("recommender", "bpr", title="BPR")
 @complete
 class BPRRecommender(BaseInteractionRecommender):
     r"""Bayesian personalized ranking: a factorisation that ranks what was rated above the rest.

@@ -16,7 +16,7 @@ from skrecsec.utils._threads import single_threaded
 _BYTES_PER_PAIR = 12
 
 
-@register("recommender", "ease", title="EASE", defends=False)
+@register("recommender", "ease", title="EASE")
 @complete
 class EASERecommender(BaseInteractionRecommender):
     r"""Embarrassingly shallow autoencoder: linear weights between items, in closed form.

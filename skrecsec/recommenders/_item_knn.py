@@ -13,7 +13,7 @@ from skrecsec.utils._signatures import complete
 from skrecsec.utils._sparse import check_structure
 
 
-@register("recommender", "itemknn", title="ItemKNN", defends=False)
+@register("recommender", "itemknn", title="ItemKNN")
 @complete
 class ItemKNNRecommender(BaseInteractionRecommender):
     r"""Recommends items that are rated by the same users as those that one has rated.

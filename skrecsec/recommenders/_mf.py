@@ -8,7 +8,7 @@ from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 
 
-@register("recommender", "mf", title="MF", defends=False)
+@register("recommender", "mf", title="MF")
 @complete
 class MFRecommender(BaseFactorRecommender):
     r"""Matrix factorisation trained on squared error.

@@ -9,7 +9,7 @@ from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 
 
-@register("recommender", "popularity", title="Popularity", defends=False)
+@register("recommender", "popularity", title="Popularity")
 @complete
 class PopularityRecommender(BaseInteractionRecommender):
     """Recommends to everybody what most users have rated.

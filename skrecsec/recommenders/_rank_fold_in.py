@@ -25,7 +25,8 @@ def learn_fold_in(user_factors: np.ndarray, item_factors: np.ndarray, X, reg: fl
 
 def fold_into_ranking(item_factors: np.ndarray, X, matrix: np.ndarray) -> np.ndarray:
     """Return the factors of profiles, by a matrix that has been learned."""
-    return _sums(item_factors, X) @ matrix
+    with single_threaded():
+        return _sums(item_factors, X) @ matrix
 
 
 def _sums(item_factors, X):

@@ -16,7 +16,7 @@ from skrecsec.utils._signatures import complete
 _PRETRAIN_VISITS = {"sgd": 26, "adam": 65, "adadelta": 65}
 
 
-@register("recommender", "tcd", title="TCD", defends=True)
+@register("recommender", "tcd", title="TCD")
 @complete
 class TCDRecommender(BaseFactorRecommender):
     """Triple cooperative defense, Algorithm 1 of the paper.

@@ -46,7 +46,9 @@ def fold_in(item_factors, X, ratings, reg: float) -> np.ndarray:
     if item_factors.ndim != 2:
         raise ValueError(f"item_factors_ must be 2-D, got shape {item_factors.shape}.")
     shape = X.shape[0], item_factors.shape[0]
-    check_compressed(X.indptr, X.indices, ratings.size, shape, "The profiles", ("user", "item"))
+    check_compressed(
+        X.indptr, X.indices, ratings.size, shape, "The matrix of profiles", ("user", "item")
+    )
     return fold_in_rows(
         item_factors, X.indptr.astype(np.int64), X.indices.astype(np.int32), ratings, float(reg)
     )

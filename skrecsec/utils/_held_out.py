@@ -81,7 +81,7 @@ def _from_sparse(y, n_rows, n_items, name):
             f"items; got a sparse matrix of shape {y.shape}."
         )
     check_structure(y, name)
-    y = sp.csr_array(y.tocsr() if y.format != "csr" else fresh_csr(y))
+    y = fresh_csr(y.tocsr(), sp.csr_array)
     if y.dtype.kind in "fc" and np.isnan(y.data).any():
         raise ValueError(f"{name} contains NaN.")
     if not y.has_canonical_format:

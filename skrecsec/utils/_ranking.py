@@ -129,7 +129,8 @@ def top_k(scores: np.ndarray, k: int, *, seen=None) -> np.ndarray:
     Notes
     -----
     One pass with a bounded heap: O(n_items + k log(k) log(n_items / k)) per row for scores in
-    random order, O(n_items log k) for ascending ones; O(k) memory besides the result.
+    random order, O(n_items log k) for ascending ones; O(k) memory besides
+    the result and copies of `seen`, and of scores that are no contiguous floats.
 
     Examples
     --------
@@ -179,8 +180,8 @@ def item_ranks(scores: np.ndarray, rows: np.ndarray, items: np.ndarray, *, seen=
 
     Notes
     -----
-    O(n_pairs * n_items) time without a sort, no memory besides the result; an item that is seen
-    costs as much again for each of its row's pairs.
+    O(n_pairs * n_items) time without a sort, no memory besides the result and copies
+    as in :func:`top_k`; an item that is seen costs as much again for each of its row's pairs.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The one list of attacks, recommenders, datasets and metrics, from which all others are made.
+"""The one list of attacks, recommenders, datasets and scorers, from which all others are made.
 
 Things register where they are defined, so that whoever adds one writes its name there and nowhere
 else: estimator checks, command line, reference pages and the README's table list what is here.
@@ -72,13 +72,9 @@ def _origin(thing):
     return thing.__module__, thing.__qualname__
 
 
-def registered(kind: str, **facts) -> dict[str, Entry]:
-    """Return the entries of a kind by name, in alphabetical order, that have the given facts."""
-    return {
-        name: entry
-        for name, entry in sorted(_entries[kind].items())
-        if all(entry.facts.get(key) == value for key, value in facts.items())
-    }
+def registered(kind: str) -> dict[str, Entry]:
+    """Return the entries of a kind by name, in alphabetical order."""
+    return dict(sorted(_entries[kind].items()))
 
 
 def find(kind: str, name: str) -> Entry:

@@ -31,9 +31,6 @@ class Profiles(NamedTuple):
 
     Parameters
     ----------
-    shape : tuple of int
-        (n_profiles, n_items).
-
     seen : csr_array of shape (n_profiles, n_items)
         Ones at the rated items.
 
@@ -47,11 +44,15 @@ class Profiles(NamedTuple):
         What reaches the recommender.
     """
 
-    shape: tuple[int, int]
     seen: sp.csr_array
     score_rows: ScoreRows
     item_names: np.ndarray | None
     X: object
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n_profiles, n_items)."""
+        return self.seen.shape
 
     def target_ranks(self, target_items: ArrayLike) -> np.ndarray:
         """Rank target items, see :func:`target_ranks`; they may be given by name."""
@@ -69,8 +70,7 @@ def profiles_for(estimator, X) -> Profiles:
         Fitted.
 
     X : {array-like, sparse matrix, sparse array} of shape (n_profiles, n_items)
-        Profiles. What is not the business of the estimator to check is only which entries are
-        stored.
+        Profiles. Only which entries are stored is checked here, the rest is up to the estimator.
 
     Returns
     -------
@@ -78,13 +78,12 @@ def profiles_for(estimator, X) -> Profiles:
         Predictions are pure functions of a profile, so that rows can be asked for in blocks.
     """
     check_estimator(estimator)
-    names = [_columns(X)]
+    given = _columns(X)
     recommender, X = last_step(estimator, X)
-    names.insert(0, _columns(X))
     seen = check_pattern(X)
     if sp.issparse(X):  # and checked, so that it can be converted
         X = fresh_csr(X.tocsr())
-    names = next((columns for columns in names if len(columns) == seen.shape[1]), None)
+    names = next((names for names in (_columns(X), given) if len(names) == seen.shape[1]), None)
 
     def score_rows(rows):
         scores = as_scores(recommender.predict(_safe_indexing(X, rows)))
@@ -95,7 +94,7 @@ def profiles_for(estimator, X) -> Profiles:
             )
         return scores
 
-    return Profiles(seen.shape, seen, score_rows, names, X)
+    return Profiles(seen, score_rows, names, X)
 
 
 def _columns(X):
@@ -116,9 +115,14 @@ def last_step(estimator, X):
     if sp.issparse(X):
         check_structure(X)  # before code reads it that does not look
     *transformers, recommender = steps_of(estimator)
+    return recommender, transformed(X, transformers)
+
+
+def transformed(X, transformers):
+    """Return `X` as it leaves the last of some fitted transformers."""
     for step in transformers:
         X = step.transform(X)
-    return recommender, X
+    return X
 
 
 def steps_of(estimator) -> list:
@@ -206,10 +210,15 @@ def target_ranks(
     """
     n_users, n_items = shape
     targets = check_target_items(target_items, n_items, item_names=item_names)
-    indptr = np.arange(n_users + 1) * targets.size
-    indices = np.tile(targets, n_users)
-    pairs = sp.csr_array((np.ones(indices.size, dtype=np.int8), indices, indptr), shape=shape)
-    return rank_pairs(pairs, score_rows, seen=seen).reshape(n_users, targets.size)
+    ranks = rank_pairs(target_pairs(targets, shape), score_rows, seen=seen)
+    return ranks.reshape(n_users, targets.size)
+
+
+def target_pairs(targets: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:
+    """Return ones at the targets of all users, in the order of `targets`."""
+    indptr = np.arange(shape[0] + 1) * targets.size
+    indices = np.tile(targets, shape[0])
+    return sp.csr_array((np.ones(indices.size, dtype=np.int8), indices, indptr), shape=shape)
 
 
 def shifts_of_ranks(before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -116,7 +116,7 @@ def _check_bsr(X, name):
     _check_values(X, 3, name)
     blocks = tuple(n // size for n, size in zip(X.shape, X.data.shape[1:], strict=True))
     check_compressed(
-        X.indptr, X.indices, X.data.shape[0], blocks, name, ("row of blocks", "column of blocks")
+        X.indptr, X.indices, X.data.shape[0], blocks, name, ("block row", "block column")
     )
 
 
@@ -170,7 +170,7 @@ def fresh_csr(X, container=None):
 
 
 def pattern_of(X, name: str = "X") -> sp.csr_array:
-    """Return which entries a checked sparse matrix stores, as ones with sorted indices.
+    """Return which entries a sparse matrix, which is checked, stores, as ones, indices sorted.
 
     Explicit zeros are stored entries, too. The argument is not modified.
     """

@@ -60,8 +60,9 @@ def check_ratings(X, *, estimator=None, reset: bool = True, allow_no_ratings: bo
     ------
     ValueError
         If `X` is not a non-empty 2-D matrix, has indices outside of its shape, has NaN, infinite,
-        negative or explicitly stored zero ratings, stores two ratings for one user and item, or has
-        another number of items than `estimator` was fitted on.
+        negative or explicitly stored zero ratings, dates or times, no rating at all unless that is
+        allowed, or two ratings for one user and item, or has another number of items than
+        `estimator` was fitted on.
 
     Warns
     -----
@@ -148,7 +149,7 @@ def _prepare(X, name="X"):
         X = X.filled(0)  # a masked rating is none
     if not sp.issparse(X):
         _refuse_times(X, name)
-        _warn_of_long_table(X)
+        _warn_of_long_table(X, name)
         return X, None
     check_structure(X, name)
     n_coo_entries = X.nnz if X.format == "coo" else None
@@ -168,15 +169,15 @@ def _refuse_times(X, name):
 _LONG_COLUMNS = (("user", "uid"), ("item", "iid", "movie", "product"), ("rating", "score", "stars"))
 
 
-def _warn_of_long_table(X):
+def _warn_of_long_table(X, name):
     columns = getattr(X, "columns", None)
     if columns is None or not 3 <= len(columns) <= 5:
         return
     names = [str(column).lower() for column in columns]
     if all(any(n.startswith(options) for n in names) for options in _LONG_COLUMNS):
         warnings.warn(
-            f"X has the columns {', '.join(map(str, columns))}: a long table with a rating per "
-            f"row? It is taken for a matrix with a row per user and a column per item. "
+            f"{name} has the columns {', '.join(map(str, columns))}: a long table with a rating "
+            f"per row? It is taken for a matrix with a row per user and a column per item. "
             f"skrecsec.datasets.load_ratings makes such a matrix of a table.",
             UserWarning,
             stacklevel=4,

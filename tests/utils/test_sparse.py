@@ -64,7 +64,7 @@ def test_blocks_outside(index):
     X = sp.csr_array(np.ones((3, 4))).tobsr(blocksize=(3, 2))
     check_structure(X)
     X.indices[1] = index
-    with pytest.raises(ValueError, match=f"column of blocks {index}, but has 2 "):
+    with pytest.raises(ValueError, match=f"block column {index}, but has 2 block columns"):
         check_structure(X)
 
 

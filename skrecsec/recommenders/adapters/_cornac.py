@@ -24,7 +24,7 @@ from skrecsec.utils._threads import single_threaded
 _EPS = 1e-8  # what `cornac` has in place of zeros that it must not lose
 
 
-@register("recommender", "cornac", title="Cornac", defends=False, package="cornac")
+@register("recommender", "cornac", title="Cornac", package="cornac")
 @complete
 class CornacRecommender(BaseAdapterRecommender):
     r"""A model of the package `cornac`, as a recommender of this one.

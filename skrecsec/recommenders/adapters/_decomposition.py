@@ -13,7 +13,7 @@ from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
 
 
-@register("recommender", "svd", title="SVD", defends=False)
+@register("recommender", "svd", title="SVD")
 @complete
 class DecompositionRecommender(BaseInteractionRecommender):
     """A decomposition of the rating matrix, as scikit-learn's transformers make it.

@@ -21,7 +21,7 @@ from skrecsec.utils._threads import single_threaded
 _MAX_THREADS = 1024
 
 
-@register("recommender", "als", title="ALS", defends=False, package="implicit")
+@register("recommender", "als", title="ALS", package="implicit")
 @complete
 class ImplicitRecommender(BaseAdapterRecommender):
     r"""A model of the package `implicit`, as a recommender of this one.

@@ -16,7 +16,7 @@ from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
 
 
-@register("recommender", "lenskit", title="LensKit", defends=False, package="lenskit")
+@register("recommender", "lenskit", title="LensKit", package="lenskit")
 @complete
 class LenskitRecommender(BaseAdapterRecommender):
     r"""A model of the package `lenskit`, as a recommender of this one.

@@ -23,6 +23,7 @@ from skrecsec.utils._estimator_checks._tools import (
     prepared,
     states_its_rule,
 )
+from skrecsec.utils._sparse import fresh_csr
 
 
 @states_its_rule
@@ -117,7 +118,9 @@ def check_arguments_are_not_modified(estimator):
             except ValueError as error:
                 raise AssertionError(f"{method}, given {form}, raises: {error}") from error
             after = [array.tobytes() for array in arrays]
-            same_flags = not sp.issparse(argument) or _flags(argument) == _flags(_remade(argument))
+            same_flags = not sp.issparse(argument) or _flags(argument) == _flags(
+                fresh_csr(argument)
+            )
             expect(before == after, f"{method} modifies {form}")
             expect(same_flags, f"{method} modifies what {form} says of itself")
 
@@ -143,10 +146,6 @@ def _unsorted(X):
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
     order = np.lexsort((-X.indices, rows))
     return sp.csr_array((X.data[order], X.indices[order], X.indptr), shape=X.shape)
-
-
-def _remade(X):
-    return type(X)((X.data, X.indices, X.indptr), shape=X.shape)
 
 
 def _flags(X):

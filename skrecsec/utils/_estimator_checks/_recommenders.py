@@ -11,7 +11,7 @@ from skrecsec.utils._estimator_checks._tools import (
     prepared,
     states_its_rule,
 )
-from skrecsec.utils._scoring import profiles_for, target_ranks
+from skrecsec.utils._scoring import profiles_for
 
 
 @states_its_rule
@@ -110,8 +110,7 @@ def check_empty_profiles_get_what_is_popular(estimator):
     expect((np.diff(counts[lists[0]]) <= 0).all(), f"{lists[0]}, with {counts[lists[0]]} ratings")
     best = np.argsort(-np.asarray(fitted.predict(empty)), axis=1, kind="stable")
     _expect_same_lists(lists, best)
-    profiles = profiles_for(fitted, empty)
-    ranks = target_ranks(lists[0], profiles.shape, profiles.score_rows, profiles.seen)
+    ranks = profiles_for(fitted, empty).target_ranks(lists[0])
     expect((ranks == np.arange(n_items)).all(), f"scorers see other places, {ranks[0]}")
 
 
