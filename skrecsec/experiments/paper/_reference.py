@@ -4,55 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 
-import numpy as np
-import scipy.sparse as sp
-
+from skrecsec import recommenders
 from skrecsec.base import BaseRecommender
 from skrecsec.recommenders import PopularityRecommender
 
 
-class ImplicitRecommender(BaseRecommender):
-    """A model of the package `implicit`, with the settings that saved results were made with.
+class ImplicitRecommender(recommenders.ImplicitRecommender):
+    """The same, with the settings and seeds that saved results were made with."""
 
-    Its factors of the training profiles are used; profiles are not folded in, as those of
-    :class:`skrecsec.recommenders.ImplicitRecommender` are.
-
-    Parameters
-    ----------
-    model : {"als", "bpr"}
-        Weighted least squares, or Bayesian personalized ranking.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines the initial factors and the samples.
-    """
-
-    def __init__(self, model="als", random_state=None):
-        self.model = model
-        self.random_state = random_state
-
-    def fit(self, X, y=None):
-        """Learn from which items were rated, not from how."""
+    def _make_model(self):
+        if self.model != "als":
+            return super()._make_model()
         from implicit.als import AlternatingLeastSquares
-        from implicit.bpr import BayesianPersonalizedRanking
 
-        X = self._check_ratings(X)
-        rated = sp.csr_matrix((np.ones(X.nnz, dtype=np.float32), X.indices, X.indptr), X.shape)
-        options = {"num_threads": 1, "random_state": self.random_state, "use_gpu": False}
-        if self.model == "als":
-            model = AlternatingLeastSquares(factors=64, regularization=0.05, alpha=5, **options)
-        else:
-            model = BayesianPersonalizedRanking(factors=64, iterations=100, **options)
-        model.fit(rated, show_progress=False)
-        self.user_factors_ = np.asarray(model.user_factors)
-        self.item_factors_ = np.asarray(model.item_factors)
-        return self
+        settings = {"factors": 64, "regularization": 0.05, "alpha": 5}
+        return AlternatingLeastSquares(**settings, use_gpu=False, num_threads=1)
 
-    def predict_training_rows(self, rows):
-        """Score training profiles by the factors learned for them."""
-        return self.user_factors_[rows].astype(float) @ self.item_factors_.T.astype(float)
-
-    def _score_profiles(self, X):
-        raise NotImplementedError("Profiles are not folded in.")
+    def _draw_seed(self):
+        return self.random_state
 
 
 def reference_recommenders() -> dict[str, BaseRecommender]:
