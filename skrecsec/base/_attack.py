@@ -23,11 +23,11 @@ from skrecsec.base._threat import (
     warn_of_one_level,
 )
 from skrecsec.utils._compat import Count, Fraction, Number, StrOptions, _fit_context
+from skrecsec.utils._digest import digest_csr
 from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._signatures import complete
-from skrecsec.utils._sparse import digest_csr
 from skrecsec.utils.validation import (
     check_ratings,
     find_rating_levels,

@@ -294,14 +294,22 @@ def check_count(name: str, value) -> int:
     return int(value)
 
 
-def sort_by_user_and_item(users: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sort_by_user_and_item(
+    users: np.ndarray, items: np.ndarray, times: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the order that sorts ratings, and which of them, in it, repeat the one before.
 
-    The order is stable: of several ratings of an item by a user the last line comes last.
+    The order is stable: of several ratings of an item by a user the last line comes last, or with
+    `times` the latest one, and of these the last line.
     """
-    key = users * (items.max() + 1) + items
-    order = np.argsort(key, kind="stable")
-    repeats = np.diff(key[order], prepend=-1) == 0
+    # In place, since there may be many.
+    pairs = users.astype(np.int64)
+    pairs *= int(items.max(initial=0)) + 1
+    pairs += items
+    order = np.argsort(pairs, kind="stable") if times is None else np.lexsort((times, pairs))
+    pairs = pairs[order]
+    repeats = np.zeros(pairs.size, dtype=bool)
+    np.equal(pairs[1:], pairs[:-1], out=repeats[1:])
     return order, repeats
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skrecsec.datasets._base import sort_by_user_and_item
+
 ON_BAD_VALUE = ("error", "drop")
 ON_REPEAT = ("error", "first", "last", "latest", "mean", "max", "sum")
 
@@ -75,10 +77,12 @@ def handle_zero_and_negative(
 
 def merge_repeated(rows: Observations, rule: str, labels: dict, log: list) -> Observations:
     """Sort by user and item, and keep one rating of each pair."""
-    order, starts = _sort_into_pairs(rows, by_time=rule == "latest")
-    n_repeats = len(order) - len(starts)
+    times = rows.times if rule == "latest" else None
+    order, repeats = sort_by_user_and_item(rows.users, rows.items, times)
+    n_repeats = int(repeats.sum())
     if n_repeats == 0:
         return rows.take(order)
+    starts = np.flatnonzero(~repeats)
     ends = np.append(starts[1:], len(order))
     n_pairs = int((ends - starts > 1).sum())
     found = (
@@ -95,21 +99,6 @@ def merge_repeated(rows: Observations, rule: str, labels: dict, log: list) -> Ob
     if rule in ("first", "last", "latest"):
         return rows.take(order[starts if rule == "first" else ends - 1])
     return _aggregate(rows.take(order), starts, ends, rule)
-
-
-def _sort_into_pairs(rows: Observations, by_time: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return a stable order by user, item and perhaps time, and where in it a pair begins."""
-    if len(rows.users) == 0:
-        return np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
-    pairs = rows.users.astype(np.int64)
-    pairs *= int(rows.items.max()) + 1
-    pairs += rows.items
-    if by_time and rows.times is not None:
-        order = np.lexsort((rows.times, pairs))
-    else:
-        order = np.argsort(pairs, kind="stable")
-    pairs = pairs[order]
-    return order, np.flatnonzero(np.append(True, pairs[1:] != pairs[:-1]))
 
 
 def _aggregate(rows: Observations, starts: np.ndarray, ends: np.ndarray, rule: str) -> Observations:

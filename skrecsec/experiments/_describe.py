@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import inspect
 import sys
 from collections.abc import Mapping
@@ -17,33 +16,7 @@ from numbers import Integral, Real
 import numpy as np
 import scipy.sparse as sp
 
-
-def digest(*arrays: np.ndarray) -> str:
-    """Return the SHA-256 of the content, shape and dtype of arrays, in hexadecimal.
-
-    Notes
-    -----
-    O(size) time; arrays that are not contiguous are copied.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skrecsec.experiments._describe import digest
-    >>> digest(np.arange(6)) == digest(np.arange(6).reshape(2, 3))
-    False
-    """
-    sha = hashlib.sha256()
-    for array in arrays:
-        array = np.ascontiguousarray(array)
-        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        sha.update(f"{array.dtype.str}{array.shape}".encode())
-        sha.update(array.data.cast("B") if array.size else b"")
-    return sha.hexdigest()
-
-
-def digest_ratings(X: sp.csr_array | sp.csr_matrix) -> str:
-    """Return the digest of a rating matrix with sorted indices, whatever their width."""
-    return digest(np.array(X.shape), X.indptr.astype(np.int64), X.indices.astype(np.int64), X.data)
+from skrecsec.utils._digest import digest, digest_csr
 
 
 def describe(value, where: str = "value"):
@@ -101,7 +74,7 @@ def _describe_array(value, where):
 def _describe_sparse(value, where):
     value = value.tocsr(copy=True)
     value.sum_duplicates()
-    return {"sparse": digest_ratings(value)}
+    return {"sparse": digest_csr(value)}
 
 
 def _describe_sequence(value, where):

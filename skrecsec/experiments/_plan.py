@@ -9,9 +9,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from skrecsec.experiments._checks import check_held_out
-from skrecsec.experiments._describe import describe, digest, digest_ratings
+from skrecsec.experiments._describe import describe
 from skrecsec.experiments._records import RECORD_FORMAT
 from skrecsec.experiments._units import Seeds, Setting, Task, Unit
+from skrecsec.utils._digest import digest, digest_csr
 from skrecsec.utils._versions import package_version
 
 # So many that it does not matter when workers wait for the last units of a wave.
@@ -86,7 +87,7 @@ class Plan:
         if not isinstance(target_items, str):
             target_items = tuple(np.asarray(target_items).tolist())
         self.setting = Setting(
-            data=digest_ratings(X) + ("" if y is None else digest(y)),
+            data=digest_csr(X) + ("" if y is None else digest(y)),
             shape=X.shape,
             target_items=target_items,
             n_targets=n_targets,

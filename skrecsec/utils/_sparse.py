@@ -6,8 +6,6 @@ matrix before it has been here.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import scipy.sparse as sp
 
@@ -188,12 +186,3 @@ def pattern_of(X, name: str = "X") -> sp.csr_array:
 
 def _coo_pattern(X):
     return sp.coo_array((np.ones(X.row.size, dtype=np.int8), (X.row, X.col)), shape=X.shape).tocsr()
-
-
-def digest_csr(X) -> str:
-    """Return a digest of a CSR matrix with sorted indices, whatever its container and dtypes."""
-    parts = X.indptr.astype(np.int64), X.indices.astype(np.int64), X.data.astype(np.float64)
-    digest = hashlib.sha256(repr(X.shape).encode())
-    for part in parts:
-        digest.update(part.tobytes())
-    return digest.hexdigest()

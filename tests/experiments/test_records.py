@@ -14,9 +14,10 @@ from numpy.testing import assert_array_equal
 from sklearn.pipeline import make_pipeline
 
 from skrecsec import AverageAttackTransformer, MFRecommender
-from skrecsec.experiments._describe import describe, digest, digest_ratings
+from skrecsec.experiments._describe import describe
 from skrecsec.experiments._records import Record, RecordStore
 from skrecsec.metrics import HitRatioScorer
+from skrecsec.utils._digest import digest, digest_csr
 
 DESCRIPTION = {"seed": 3, "estimator": {"list": [1, None, True, {"float": "0x1p-1"}]}}
 RECORD = Record({"hr": 0.1 + 0.2, "n": 3, "ri": float("nan")}, {"ranks": np.arange(-1, 9)})
@@ -130,7 +131,7 @@ def test_equal_things_have_equal_descriptions():
         (X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape
     )
     wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
-    assert digest_ratings(X) == digest_ratings(wide) == digest_ratings(sp.csr_matrix(X))
+    assert digest_csr(X) == digest_csr(wide) == digest_csr(sp.csr_matrix(X))
     assert describe(X.tocoo()) == describe(X)
     assert describe(np.float64(0.2)) == describe(0.2)
     assert describe(np.int32(2)) == describe(2)

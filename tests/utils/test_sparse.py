@@ -7,10 +7,10 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
+from skrecsec.utils._digest import digest_csr
 from skrecsec.utils._sparse import (
     check_compressed,
     check_structure,
-    digest_csr,
     fresh_csr,
     pattern_of,
 )
