@@ -21,7 +21,7 @@ from skrecsec.experiments._progress import Progress
 from skrecsec.experiments._records import POISON, RecordStore
 from skrecsec.experiments._statistics import CLEAN
 from skrecsec.experiments._units import Unit, forget_repeat, run_task
-from skrecsec.experiments._workers import interrupts_ignored
+from skrecsec.experiments._workers import interrupts_held_back
 from skrecsec.utils._shell import describe_error
 
 # Where a backend cannot hand over results one by one, so many units per worker are done at once.
@@ -88,6 +88,7 @@ class _Runner:
         self.n_workers = n_workers
         self.progress = Progress(plan.all_units(), verbose)
         self.can_save = True
+        self.has_workers = False
 
     def run(self, units, done):
         """Yield units and their records; `done` has those with the poison that they need."""
@@ -143,8 +144,9 @@ class _Runner:
         """Yield units and their records as they are finished."""
         tasks = (self._task(unit, done) for unit in units)
         if self.parallel.return_generator:
-            with interrupts_ignored():
+            with interrupts_held_back(until_started=not self.has_workers):
                 outcomes = self._start(tasks)
+            self.has_workers = True
             yield from outcomes
             return
         while portion := list(islice(tasks, _PORTION * self.n_workers)):

@@ -15,7 +15,7 @@ from skrecsec.base import choose_targets
 from skrecsec.datasets import make_ratings
 from skrecsec.experiments._memory import peak_memory, reset_peak_memory
 from skrecsec.experiments._records import POISON, Record
-from skrecsec.experiments._workers import die_with
+from skrecsec.experiments._workers import work_for
 from skrecsec.model_selection import leave_one_out_split
 from skrecsec.utils._held_out import held_out_items
 from skrecsec.utils._random import spawn_generators
@@ -130,7 +130,7 @@ def run_task(task: Task, data, indices, indptr, y, *, parent=None) -> tuple[Unit
         they are rated. Both: `unit_seconds`, all in all, and the target items.
     """
     if parent is not None:
-        die_with(parent)
+        work_for(parent)
     reset_peak_memory()
     start = time.perf_counter()
     do = _craft if task.unit.crafts else _fit_and_score

@@ -1,4 +1,8 @@
-"""Worker processes that end with the process that they work for, and not before."""
+"""Worker processes that end with the process that they work for, and not before.
+
+A terminal sends Ctrl-C to all processes. It is for the one that was started by hand to end the
+others; they would only show a traceback each, of whatever they were doing.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -17,13 +22,13 @@ _NAMES = ("LokyProcess", "PoolWorker")
 _watching: set[int] = set()  # process ids, since a forked process inherits the set but no thread
 
 
-def die_with(parent: int) -> None:
-    """End this process soon after the process `parent` has ended, however that did.
+def work_for(parent: int) -> None:
+    """Let this process end soon after the process `parent` has ended, and not at Ctrl-C.
 
     A worker of joblib whose parent was killed would wait for work for minutes, and keep open what
-    it inherited, so that whoever reads the output of the parent waits with it. Only a worker that
-    joblib has started for `parent` itself is ended: not that process, whatever thread this is, nor
-    a worker of Dask or Ray, which lives on its own account.
+    it inherited, so that whoever reads the output of the parent waits with it. All this is only for
+    a worker that joblib has started for `parent` itself: not for that process, whatever thread this
+    is, nor for a worker of Dask or Ray, which lives on its own account.
 
     Parameters
     ----------
@@ -43,6 +48,8 @@ def die_with(parent: int) -> None:
         os._exit(1)
     if os.getppid() == parent and os.getpid() not in _watching:
         _watching.add(os.getpid())
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a worker that was started later
         threading.Thread(target=_watch, args=(parent,), name="skrecsec", daemon=True).start()
 
 
@@ -63,20 +70,26 @@ def _watch(parent):
 
 
 @contextlib.contextmanager
-def interrupts_ignored():
-    """Ignore Ctrl-C, for as long as it takes to start processes, and in these for good.
+def interrupts_held_back(*, until_started: bool) -> Iterator[None]:
+    """Hold back Ctrl-C while tasks are handed to workers, which half done upsets joblib.
 
-    A terminal sends it to all processes. It is for the one that was started by hand to end the
-    others; they would only show a traceback each, of whatever they were doing. To hold it back with
-    a signal mask does not do: starting processes, joblib clears that.
+    Parameters
+    ----------
+    until_started : bool
+        Whether workers will be started. They, too, shall not hear Ctrl-C, and what they inherit is
+        that it is ignored; so what comes meanwhile is lost. (A signal mask would not do: starting
+        processes, joblib clears it.) Otherwise it is heard at the end.
     """
     handler = signal.getsignal(signal.SIGINT)
     in_main_thread = threading.current_thread() is threading.main_thread()
     if handler is None or not in_main_thread:  # it cannot be changed, or not be restored
         yield
         return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    came = []
+    signal.signal(signal.SIGINT, signal.SIG_IGN if until_started else lambda *_: came.append(True))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)

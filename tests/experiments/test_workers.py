@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from multiprocessing import current_process
@@ -18,7 +19,7 @@ from skrecsec import AverageAttackTransformer, MFRecommender
 from skrecsec.base import BaseRecommender
 from skrecsec.exceptions import UnsuitableRatingsWarning
 from skrecsec.experiments import _running, _units, _workers, robustness_study
-from skrecsec.experiments._workers import die_with
+from skrecsec.experiments._workers import interrupts_held_back, work_for
 
 
 class PatternRecommender(BaseRecommender):
@@ -121,6 +122,7 @@ def test_frozen_recommenders_are_refused(ratings, monkeypatch):
 
 SCRIPT = """
 import sys
+import threading
 from skrecsec import AverageAttackTransformer, MFRecommender
 from skrecsec.datasets import make_ratings
 from skrecsec.experiments import robustness_study
@@ -161,12 +163,16 @@ def test_workers_end_when_only_the_parent_is_killed():
         process.stderr.close()
 
 
+IGNORED = (signal.SIGINT, signal.SIG_IGN)
+
+
 @pytest.fixture
 def watched(monkeypatch):
     """Return what would be watched, or ended."""
     calls = []
     monkeypatch.setattr(_workers, "_watching", set())
     monkeypatch.setattr(_workers.os, "_exit", lambda status: calls.append("exit"))
+    monkeypatch.setattr(_workers.signal, "signal", lambda *what: calls.append(what))
 
     class Thread:
         def __init__(self, **options):
@@ -183,18 +189,18 @@ def watched(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("LokyProcess-3", ["watch"]),
-        ("ForkPoolWorker-1", ["watch"]),
+        ("LokyProcess-3", [IGNORED, "watch"]),
+        ("ForkPoolWorker-1", [IGNORED, "watch"]),
         ("MainProcess", []),
         ("Dask Worker process (from Nanny)", []),
     ],
 )
-def test_only_workers_of_joblib_are_ended(watched, monkeypatch, name, expected):
+def test_only_workers_of_joblib_are_ended_and_not_interrupted(watched, monkeypatch, name, expected):
     monkeypatch.setattr(current_process(), "_name", name)
-    die_with(os.getpid())  # this process is the one that the study was started in
+    work_for(os.getpid())  # this process is the one that the study was started in
     assert watched == []
     for _ in range(2):
-        die_with(os.getppid())
+        work_for(os.getppid())
     assert watched == expected
 
 
@@ -203,5 +209,39 @@ def test_a_worker_that_comes_late_ends_at_once(watched, monkeypatch):
     monkeypatch.setattr(current_process(), "_name", "LokyProcess-1")
     with subprocess.Popen([sys.executable, "-c", ""]) as dead:
         pass
-    die_with(dead.pid)
+    work_for(dead.pid)
     assert watched == ["exit"]
+
+
+def test_an_interrupt_is_held_back_and_then_heard():
+    handed_over = []
+
+    def hand_over():
+        with interrupts_held_back(until_started=False):
+            signal.raise_signal(signal.SIGINT)
+            handed_over.append("all tasks")
+
+    with pytest.raises(KeyboardInterrupt):
+        hand_over()
+    assert handed_over == ["all tasks"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_workers_inherit_that_interrupts_are_ignored():
+    with interrupts_held_back(until_started=True):
+        signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_outside_of_the_main_thread_interrupts_are_left_alone():
+    handlers = []
+
+    def look():
+        with interrupts_held_back(until_started=True):
+            handlers.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert handlers == [signal.default_int_handler]
