@@ -175,9 +175,9 @@ def test_an_interrupt_leaves_the_repeats_that_were_finished(start, n_jobs):
     assert 2 <= n_finished < 500
     assert result["settings"]["repeats"] == 500
     assert result["results"][2]["test_hr_std"] is not None
-    assert err.splitlines()[-1] == (
-        f"python -m skrecsec: interrupted; {n_finished} of 500 repeats were finished"
-    )
+    # Not always the last line: a helper of joblib may still say what it found deleted.
+    said = f"python -m skrecsec: interrupted; {n_finished} of 500 repeats were finished"
+    assert said in err.splitlines()
     assert "Traceback" not in err
 
 
