@@ -11,7 +11,7 @@ from skrecsec.utils._registry import find
 
 RESULTS = Path(__file__).parent / "results"
 DATASETS = {name: find("dataset", name).facts["title"] for name in _settings.DATASETS}
-KINDS = {"random": "random targets", "unpopular": "unpopular targets", "": "references"}
+KINDS = {"random": "random targets", "unpopular": "unpopular targets"}
 NOTHING = "\u2013"  # a hyphen would begin a list
 
 
@@ -109,9 +109,8 @@ def which():
     columns = []
     for dataset in DATASETS:
         tables = {
-            # Table 5b first: ALS and BPR of Table 5 have the settings of an earlier trial.
-            "test": [*read("table5b", dataset), *read("table5", dataset)],
-            "target": [*read("table4b", dataset), *read("table4", dataset)],
+            "test": [*read("table5", dataset), *read("table5b", dataset)],
+            "target": [*read("table4", dataset), *read("table4b", dataset)],
         }
         if read("table4b", dataset):
             title = DATASETS[dataset]

@@ -11,7 +11,6 @@ from sklearn.utils import Bunch
 from skrecsec.datasets import make_ratings
 from skrecsec.experiments import __main__ as cli
 from skrecsec.experiments.paper import _laboratory, _settings
-from skrecsec.experiments.paper._reference import ImplicitRecommender, PopularityRecommender
 from skrecsec.experiments.paper._settings import ATTACKS, DATASETS, make_attack, printed_numbers
 
 TARGETS = {"random": [3, 17], "unpopular": [40, 41]}
@@ -107,12 +106,35 @@ def test_tables_4_and_5_and_figures_agree_with_the_study(tmp_path, records, caps
     assert cells["CoAttack", "TCD"]["paper"] == "0.8718"
     assert cells["clean", "MF"]["paper"][:4] == "0.84"
     assert cells["clean", "TCD"]["paper"] == ""
-    references = [r for r in read(tmp_path / "table5_filmtrust.csv") if not r["targets"]]
-    assert references[0]["method"] == "Popularity"
     rows = read(tmp_path / "figure4_filmtrust.csv")
     shifts, counts = study.rank_shifts("CoAttack", "MF")
     assert [int(row["rank_shift"]) for row in rows] == shifts.tolist()
     assert [int(row["count"]) for row in rows] == counts.tolist()
+
+
+def test_tables_of_deployed_recommenders_agree(tmp_path, records, capsys):
+    options = ["--targets", "unpopular", "--quiet"]
+    assert run(tmp_path, records, "table3b", "table4b", "table5b", *options) == 0
+    by_knowledge, target, test = (
+        read(tmp_path / f"{table}_filmtrust.csv") for table in ("table3b", "table4b", "table5b")
+    )
+    methods = ["Popularity", "ItemKNN", "EASE", "ALS", "BPR"]
+    attacks = ["Average", "Random", "CoAttack"]
+    assert [(r["method"], r["attack"], r["knowledge"]) for r in by_knowledge] == [
+        (m, a, knowledge) for m in methods for a in attacks for knowledge in ("0.4", "1")
+    ]
+    cells = {(r["method"], r["attack"]): r["mean"] for r in target}
+    assert set(cells) == {(m, a) for m in methods for a in ["clean", *attacks]}
+    for row in by_knowledge:
+        if row["knowledge"] == "0.4":  # that of the other table
+            assert row["mean"] == cells[row["method"], row["attack"]]
+    assert max(float(r["mean"]) for r in by_knowledge) > 0.1
+    clean = {r["method"]: float(r["mean"]) for r in test if r["attack"] == "clean"}
+    assert min(clean.values()) > 0.5  # of lists of 50 of 80 items
+    text = (tmp_path / "table3b_filmtrust.md").read_text(encoding="utf-8")
+    assert text in capsys.readouterr().out
+    assert text.count("| EASE, unpopular targets") == 1
+    assert text.count("| CoAttack ") == len(methods)
 
 
 def test_p_of_table4_is_against_the_better_adversarial_training(tmp_path, records):
@@ -228,22 +250,3 @@ def test_settings_of_the_paper():
     assert (recommenders["TCD"].pseudo_label_ratio, recommenders["TCD"].reg) == (1.0, 0.005)
     assert _settings.make_recommenders("movielens-1m", 0.2)["TCD"].pseudo_label_ratio == 0.2
     assert recommenders["RAT"].perturbation == "random"
-
-
-# --- references ---
-
-
-def test_popularity_ranks_by_the_number_of_ratings(ratings):
-    counts = (ratings.toarray() > 0).sum(axis=0)
-    predictions = PopularityRecommender().fit(ratings).predict(ratings[:3])
-    np.testing.assert_array_equal(predictions, np.tile(counts / ratings.shape[0], (3, 1)))
-
-
-@pytest.mark.parametrize("model", ["als", "bpr"])
-def test_models_of_implicit_rank_rated_items_first(model, ratings):
-    pytest.importorskip("implicit", reason="the package implicit is not installed")
-    fits = [ImplicitRecommender(model, random_state=0).fit(ratings) for _ in range(2)]
-    scores, again = (fit.predict_training_rows(np.arange(ratings.shape[0])) for fit in fits)
-    np.testing.assert_array_equal(scores, again)
-    rated = ratings.toarray() > 0
-    assert scores[rated].mean() > scores[~rated].mean() + 0.3

@@ -45,13 +45,14 @@ def table_as_markdown(name: str, rows: list[dict]) -> str:
     if name == "table2":
         lines = [[row["statistic"], f"{row['paper']:g}", f"{row['ours']:.10g}"] for row in rows]
         return markdown_table(["statistic", "paper", "ours"], lines) + "\n"
-    across, down = ("knowledge", "attack") if name == "table3" else ("attack", "method")
+    across, down = ("attack", "method")
+    if name in ("table3", "table3b"):
+        across, down = ("knowledge", "attack")
     parts = []
-    for kind in dict.fromkeys(row["targets"] for row in rows):
-        chosen = [row for row in rows if row["targets"] == kind]
+    for title, chosen in _panels(name, rows):
         columns = list(dict.fromkeys(row[across] for row in chosen))
         cells = {(row[down], row[across]): row for row in chosen}
-        heading = [f"{kind} targets" if kind else "references", *map(_as_heading, columns)]
+        heading = [title, *map(_as_heading, columns)]
         lines = [
             [str(line), *(_as_cell(cells.get((line, column))) for column in columns)]
             for line in dict.fromkeys(row[down] for row in chosen)
@@ -59,6 +60,17 @@ def table_as_markdown(name: str, rows: list[dict]) -> str:
         parts.append(markdown_table(heading, lines))
     note = "Cells: paper / mean ± half of the 95% confidence interval; * p < 0.05."
     return "\n\n".join([*parts, note]) + "\n"
+
+
+def _panels(name, rows):
+    """Yield titles and rows of what is set apart: kinds of targets, or these and recommenders."""
+    panels = {}
+    for row in rows:
+        title = f"{row['targets']} targets"
+        if name == "table3b":
+            title = f"{row['method']}, {title}"
+        panels.setdefault(title, []).append(row)
+    return panels.items()
 
 
 def _as_heading(column):
