@@ -16,6 +16,7 @@ from skrecsec.attacks import (
     TNAAttackTransformer,
 )
 from skrecsec.recommenders import (
+    APRRecommender,
     ATRecommender,
     BPRRecommender,
     CornacRecommender,
@@ -33,6 +34,7 @@ from skrecsec.utils._versions import package_version
 __version__ = package_version()
 
 __all__ = [
+    "APRRecommender",
     "ATRecommender",
     "AUSHAttackTransformer",
     "AverageAttackTransformer",

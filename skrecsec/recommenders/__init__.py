@@ -1,5 +1,6 @@
 """Recommenders: the victims of attacks and their defended relatives."""
 
+from skrecsec.recommenders._apr import APRRecommender
 from skrecsec.recommenders._at import ATRecommender
 from skrecsec.recommenders._bpr import BPRRecommender
 from skrecsec.recommenders._ease import EASERecommender
@@ -13,6 +14,7 @@ from skrecsec.recommenders.adapters._implicit import ImplicitRecommender
 from skrecsec.recommenders.adapters._lenskit import LenskitRecommender
 
 __all__ = [
+    "APRRecommender",
     "ATRecommender",
     "BPRRecommender",
     "CornacRecommender",

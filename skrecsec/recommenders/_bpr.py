@@ -29,54 +29,11 @@ class BPRRecommender(BaseInteractionRecommender):
     n_factors : int, default=64
         Number of latent factors d.
 
-    max_iter : int, default=80
-        Number of epochs; in each, every rating is compared once.
-
-    learning_rate : float, default=0.05
-        Step size of the stochastic gradient descent.
-
-    reg : float, default=0.01
-        Penalty on the squared factors and biases that a comparison touches.
-
-    negatives : {"uniform", "popularity"}, default="uniform"
-        How the items are drawn that a user has not rated: all alike, or as often as they were
-        rated.
-
-    %(interactions)s
-
-    fold_in_reg : float, default=1.0
-        Penalty of the regression by which folding in is learned, see Notes.
-
-    random_state : int, RandomState instance or None, default=None
-        Determines the initial factors and the comparisons. Pass an int for results that are the
-        same down to the last bit.
-
-    verbose : int, default=0
-        If positive, print a line per epoch.
-
-    Attributes
-    ----------
-    user_factors_ : ndarray of shape (n_users, n_factors)
-        Factors of the training profiles.
-
-    item_factors_ : ndarray of shape (n_items, n_factors)
-        Item factors.
-
-    item_biases_ : ndarray of shape (n_items,)
-        Item biases.
-
-    fold_in_matrix_ : ndarray of shape (n_factors, n_factors)
-        Makes factors of profiles of those of their items, see Notes.
-
-    n_iter_ : int
-        Number of epochs run.
-
-    %(item_popularity)s
-
-    %(features)s
+    %(ranking_model)s
 
     See Also
     --------
+    APRRecommender : The same model, trained under perturbation.
     MFRecommender : Trained to predict ratings.
     ImplicitRecommender : The same model by the package `implicit`.
 
@@ -150,7 +107,7 @@ class BPRRecommender(BaseInteractionRecommender):
         if self.negatives == "uniform":
             pool = np.arange(X.shape[1], dtype=np.int32)
         for epoch in range(1, self.max_iter + 1):
-            solver.run(plan_comparisons(data, rng, pool))
+            self._run_epoch(solver, plan_comparisons(data, rng, pool), epoch)
             if self.verbose:
                 print(f"[{type(self).__name__}] epoch {epoch} of {self.max_iter}")
         if not solver.is_finite():
@@ -162,6 +119,10 @@ class BPRRecommender(BaseInteractionRecommender):
         self.fold_in_matrix_ = learn_fold_in(
             self.user_factors_, self.item_factors_, X, self.fold_in_reg
         )
+
+    def _run_epoch(self, solver, plan, epoch):
+        """Train on the comparisons of an epoch, of which the first is 1."""
+        solver.run(plan)
 
     def predict_training_rows(self, rows) -> np.ndarray:
         """Score training profiles by the factors learned for them.

@@ -88,6 +88,62 @@ def sgd_comparisons(user_factors, item_factors, biases, users, items, others, le
         biases[j] = decay * biases[j] - step
 
 
+@fast_jit
+def sgd_perturbed_comparisons(
+    user_factors,
+    item_factors,
+    biases,
+    users,
+    items,
+    others,
+    learning_rate,
+    reg,
+    epsilon,
+    weight,
+):
+    """As `sgd_comparisons`, on the loss plus `weight` times that under perturbed factors.
+
+    The perturbation of each row is `epsilon` times the unit vector in which the loss grows fastest,
+    and constant in the gradient; biases are not perturbed.
+    """
+    one = np.float32(1)
+    n_factors = user_factors.shape[1]
+    decay = one - learning_rate * reg
+    p_moved = np.empty(n_factors, np.float32)
+    gap_moved = np.empty(n_factors, np.float32)  # between the items
+    for t in range(users.size):
+        if others[t] < 0:
+            continue
+        u, i, j = np.int64(users[t]), np.int64(items[t]), np.int64(others[t])
+        difference = biases[i] - biases[j]
+        perturbed = difference
+        p_square = np.float32(1e-30)
+        gap_square = np.float32(1e-30)
+        for k in range(n_factors):
+            p, gap = user_factors[u, k], item_factors[i, k] - item_factors[j, k]
+            difference += p * gap
+            p_square += p * p
+            gap_square += gap * gap
+        # The loss falls with the difference: p moves against the gap, the items along p or against.
+        p_scale = epsilon / np.sqrt(gap_square)
+        gap_scale = np.float32(2) * epsilon / np.sqrt(p_square)
+        for k in range(n_factors):
+            p, gap = user_factors[u, k], item_factors[i, k] - item_factors[j, k]
+            p_moved[k] = p - p_scale * gap
+            gap_moved[k] = gap - gap_scale * p
+            perturbed += p_moved[k] * gap_moved[k]
+        step = learning_rate / (one + np.exp(difference))
+        perturbed_step = weight * learning_rate / (one + np.exp(perturbed))
+        for k in range(n_factors):
+            p, q_i, q_j = user_factors[u, k], item_factors[i, k], item_factors[j, k]
+            user_factors[u, k] = decay * p + step * (q_i - q_j) + perturbed_step * gap_moved[k]
+            move = step * p + perturbed_step * p_moved[k]
+            item_factors[i, k] = decay * q_i + move
+            item_factors[j, k] = decay * q_j - move
+        biases[i] = decay * biases[i] + step + perturbed_step
+        biases[j] = decay * biases[j] - step - perturbed_step
+
+
 class RankingSolver:
     """Stochastic gradient descent on comparisons, by a compiled kernel on one core."""
 
@@ -114,9 +170,17 @@ class RankingSolver:
 
     def run(self, plan: RankingPlan) -> None:
         """Visit the comparisons of a plan. O(n_ratings n_factors)."""
-        sgd_comparisons(self.user_factors, self.item_factors, self.biases, *plan, *self._options)
+        sgd_comparisons(*self._parameters, *plan, *self._options)
+
+    def run_perturbed(self, plan: RankingPlan, epsilon: float, weight: float) -> None:
+        """Visit the comparisons of a plan, with factors that are moved by `epsilon`, too."""
+        options = (*self._options, np.float32(epsilon), np.float32(weight))
+        sgd_perturbed_comparisons(*self._parameters, *plan, *options)
 
     def is_finite(self) -> bool:
         """Return whether training has not diverged."""
-        arrays = (self.user_factors, self.item_factors, self.biases)
-        return all(bool(np.isfinite(array).all()) for array in arrays)
+        return all(bool(np.isfinite(array).all()) for array in self._parameters)
+
+    @property
+    def _parameters(self):
+        return self.user_factors, self.item_factors, self.biases

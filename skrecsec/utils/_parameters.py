@@ -332,6 +332,54 @@ model_ : object
 {TEXTS["features"]}
 """[1:-1]
 
+TEXTS["ranking_model"] = f"""
+max_iter : int, default={{default(max_iter)}}
+    Number of epochs; in each, every rating is compared once.
+
+learning_rate : float, default={{default(learning_rate)}}
+    Step size of the stochastic gradient descent.
+
+reg : float, default={{default(reg)}}
+    Penalty on the squared factors and biases that a comparison touches.
+
+negatives : {{"uniform", "popularity"}}, default={{default(negatives)}}
+    How the items are drawn that a user has not rated: all alike, or as often as they were
+    rated.
+
+{TEXTS["interactions"]}
+
+fold_in_reg : float, default={{default(fold_in_reg)}}
+    Penalty of the regression by which folding in is learned, see `BPRRecommender`.
+
+random_state : int, RandomState instance or None, default={{default(random_state)}}
+    Determines the initial factors and the comparisons. Pass an int for results that are the
+    same down to the last bit.
+
+verbose : int, default={{default(verbose)}}
+    If positive, print a line per epoch.
+
+Attributes
+----------
+user_factors_ : ndarray of shape (n_users, n_factors)
+    Factors of the training profiles.
+
+item_factors_ : ndarray of shape (n_items, n_factors)
+    Item factors.
+
+item_biases_ : ndarray of shape (n_items,)
+    Item biases.
+
+fold_in_matrix_ : ndarray of shape (n_factors, n_factors)
+    Makes factors of profiles of those of their items.
+
+n_iter_ : int
+    Number of epochs run.
+
+{TEXTS["item_popularity"]}
+
+{TEXTS["features"]}
+"""[1:-1]
+
 TEXTS["profiles"] = r"""
 X : {array-like, sparse matrix, sparse array} of shape (n_profiles, n_items)
     Profiles; they need not have been seen in `fit`.

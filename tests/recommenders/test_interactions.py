@@ -14,6 +14,7 @@ from skrecsec import AverageAttackTransformer
 from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer, hit_ratio_score
 from skrecsec.model_selection import WeakGeneralization, leave_one_out_split
 from skrecsec.recommenders import (
+    APRRecommender,
     BPRRecommender,
     DecompositionRecommender,
     EASERecommender,
@@ -28,6 +29,7 @@ MODELS = [
     ItemKNNRecommender(),
     EASERecommender(),
     BPRRecommender(8, max_iter=20, random_state=0),
+    APRRecommender(8, max_iter=20, random_state=0),
     DecompositionRecommender(random_state=0),
     ImplicitRecommender(random_state=0),
 ]
@@ -187,6 +189,26 @@ def test_bpr_tells_of_epochs(ratings, capsys):
     ]
 
 
+def test_apr_is_bpr_until_perturbations_set_in(ratings):
+    bpr = BPRRecommender(6, max_iter=4, random_state=0).fit(ratings)
+    seen = []
+
+    class Watched(APRRecommender):
+        def _run_epoch(self, solver, plan, epoch):
+            super()._run_epoch(solver, plan, epoch)
+            seen.append(solver.item_factors.copy())
+
+    Watched(6, max_iter=8, random_state=0).fit(ratings)
+    assert_array_equal(seen[3], bpr.item_factors_)  # after half of the epochs
+    assert len(seen) == 8
+
+
+def test_apr_needs_an_epoch_for_itself(ratings):
+    with pytest.raises(ValueError, match="n_pretrain_iter=80 must leave at least one"):
+        APRRecommender(n_pretrain_iter=80).fit(ratings)
+    assert APRRecommender(2, max_iter=1, random_state=0).fit(ratings).n_iter_ == 1
+
+
 # --- implicit ---
 
 
@@ -260,6 +282,7 @@ def test_victims_in_a_search_and_in_parallel(ratings):
         (ItemKNNRecommender(), (0.55, 0.87)),
         (EASERecommender(), (0.61, 0.88)),
         (BPRRecommender(random_state=0), (0.59, 0.87)),
+        (APRRecommender(random_state=0), (0.57, 0.88)),
         (ImplicitRecommender("als", random_state=0), (0.60, 0.86)),
         (ImplicitRecommender("bpr", random_state=0), (0.52, 0.78)),
         (ImplicitRecommender("lmf", random_state=0), (0.52, 0.85)),

@@ -8,7 +8,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import chisquare
 
 from skrecsec.training._data import RatingData
-from skrecsec.training._ranking import draw_unrated, plan_comparisons, sgd_comparisons
+from skrecsec.training._ranking import (
+    RankingSolver,
+    draw_unrated,
+    plan_comparisons,
+    sgd_comparisons,
+    sgd_perturbed_comparisons,
+)
 
 
 @pytest.fixture
@@ -52,26 +58,80 @@ def test_who_has_rated_everything_is_left_out():
     P, Q, b = np.ones((1, 2), np.float32), np.ones((3, 2), np.float32), np.ones(3, np.float32)
     zeros = np.zeros(8, dtype=np.int32)
     sgd_comparisons(P, Q, b, zeros, zeros, drawn, np.float32(0.1), np.float32(0.1))
+    options = map(np.float32, (0.1, 0.1, 0.5, 1))
+    sgd_perturbed_comparisons(P, Q, b, zeros, zeros, drawn, *options)
     assert (P == 1).all()
     assert (Q == 1).all()
     assert (b == 1).all()
 
 
-def test_a_comparison_descends_its_loss():
-    """Against autograd: -log sigmoid of the difference, and half the penalised squares."""
+@pytest.fixture
+def model():
+    """Return factors of two users and three items, and biases, as arrays and as tensors."""
     rng = np.random.default_rng(0)
-    P, Q, b = (rng.normal(size=shape).astype(np.float32) for shape in ((2, 4), (3, 4), (3,)))
-    tensors = [torch.tensor(array, requires_grad=True) for array in (P, Q, b)]
-    p, q, biases = tensors[0][1], tensors[1], tensors[2]
-    difference = p @ (q[2] - q[0]) + biases[2] - biases[0]
-    squares = p.square().sum() + q[[0, 2]].square().sum() + biases[[0, 2]].square().sum()
-    loss = -torch.nn.functional.logsigmoid(difference) + 0.3 / 2 * squares
+    arrays = [rng.normal(size=shape).astype(np.float32) for shape in ((2, 4), (3, 4), (3,))]
+    return arrays, [torch.tensor(array, requires_grad=True) for array in arrays]
+
+
+def loss_of(p, q_i, q_j, biases):
+    return -torch.nn.functional.logsigmoid(p @ (q_i - q_j) + biases[2] - biases[0])
+
+
+def assert_descends(kernel, model, loss, *options):
+    """Assert that a kernel, where user 1 compares item 2 to 0, takes a step of 0.05 down a loss."""
+    arrays, tensors = model
     gradients = torch.autograd.grad(loss, tensors)
     expected = [
         tensor.detach().numpy() - 0.05 * gradient.numpy()
         for tensor, gradient in zip(tensors, gradients, strict=True)
     ]
     one = [np.array([index], dtype=np.int32) for index in (1, 2, 0)]
-    sgd_comparisons(P, Q, b, *one, np.float32(0.05), np.float32(0.3))
-    for array, wanted in zip((P, Q, b), expected, strict=True):
+    kernel(*arrays, *one, np.float32(0.05), *map(np.float32, options))
+    for array, wanted in zip(arrays, expected, strict=True):
         assert_allclose(array, wanted, rtol=1e-5, atol=1e-6)
+
+
+def penalty_of(p, q, biases):
+    return 0.3 / 2 * sum(x.square().sum() for x in (p, q[[0, 2]], biases[[0, 2]]))
+
+
+def test_a_comparison_descends_its_loss(model):
+    """Against autograd: -log sigmoid of the difference, and half the penalised squares."""
+    _, (P, q, biases) = model
+    loss = loss_of(P[1], q[2], q[0], biases) + penalty_of(P[1], q, biases)
+    assert_descends(sgd_comparisons, model, loss, 0.3)
+
+
+def test_a_perturbed_comparison_descends_both_losses(model):
+    """Against autograd, which finds the directions, too."""
+    _, (P, q, biases) = model
+    rows = P[1], q[2], q[0]
+    clean = loss_of(*rows, biases)
+    slopes = torch.autograd.grad(clean, rows, retain_graph=True)
+    moved = [row + 0.7 * slope / slope.norm() for row, slope in zip(rows, slopes, strict=True)]
+    loss = clean + 1.5 * loss_of(*moved, biases) + penalty_of(P[1], q, biases)
+    assert_descends(sgd_perturbed_comparisons, model, loss, 0.3, 0.7, 1.5)
+
+
+def test_without_weight_perturbations_change_nothing(data):
+    plan = plan_comparisons(data, np.random.default_rng(0), np.arange(data.n_items, dtype=np.int32))
+    solvers = [
+        RankingSolver.draw(data, 8, np.random.default_rng(0), learning_rate=0.05, reg=0.01)
+        for _ in range(2)
+    ]
+    solvers[0].run(plan)
+    solvers[1].run_perturbed(plan, 0.5, 0.0)
+    assert_allclose(solvers[1].item_factors, solvers[0].item_factors, rtol=1e-4, atol=1e-6)
+    solvers[1].run_perturbed(plan, 0.5, 1.0)
+    solvers[0].run(plan)
+    assert abs(solvers[1].item_factors - solvers[0].item_factors).max() > 0.01
+
+
+def test_equal_items_and_factors_of_zero_have_no_direction():
+    P, Q, b = np.zeros((1, 2), np.float32), np.ones((2, 2), np.float32), np.zeros(2, np.float32)
+    one = [np.array([index], dtype=np.int32) for index in (0, 0, 1)]
+    options = map(np.float32, (0.1, 0, 0.5, 1))
+    sgd_perturbed_comparisons(P, Q, b, *one, *options)
+    assert_allclose(b, [0.1, -0.1])
+    assert_array_equal(P, 0)
+    assert_array_equal(Q, 1)
