@@ -8,128 +8,12 @@ from __future__ import annotations
 
 TEXTS: dict[str, str] = {}
 
-TEXTS["keep_ratings"] = r"""
-keep_ratings : bool, default={default(keep_ratings)}
-    Whether a pickle of the fitted attack holds `genuine_ratings_`. Without them it can be given
-    away, but with what is loaded from it, be it from a file or from the cache of a pipeline
-    with `memory`, :class:`~skrecsec.metrics.RobustnessImprovementScorer` scores on no other
-    ratings than those that the attack was fitted on.
-"""[1:-1]
-
-TEXTS["threat_model"] = r"""
-target_items : {"unpopular", "random"} or array-like of int, default={default(target_items)}
-    The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
-    rated ones where there are too few of these), random ones, or those with the given indices.
-
-n_targets : int, default={default(n_targets)}
-    Number of targets to choose, at most all items. Ignored if `target_items` is an array.
-
-attack_size : float or int, default={default(attack_size)}
-    Number of fake profiles: a float in (0, 1] as a fraction of the users (rounded down, at
-    least one), an int as it is.
-
-n_fillers : int or "mean", default={default(n_fillers)}
-    Number of items that a fake profile rates, targets included. ``"mean"`` is the mean number
-    of ratings of the known users, rounded, but at least the number of targets.
-
-knowledge : float, default={default(knowledge)}
-    Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
-
-goal : {"push", "nuke"}, default={default(goal)}
-    Whether targets are given the highest or the lowest rating level.
-
-%(keep_ratings)s
-
-random_state : int, RandomState instance or None, default={default(random_state)}
-    Determines targets, known users and profiles, each from a stream of its own: attacks with
-    the same int share targets and known users.
-"""[1:-1].replace("%(keep_ratings)s", TEXTS["keep_ratings"])
-
-TEXTS["poison"] = r"""
-poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
-    The fake profiles, on the scale of the data.
-
-n_distinct_profiles_ : int
-    How many of them are distinct: copies of one profile are easy to detect.
-
-genuine_ratings_ : csr_array or csr_matrix of shape (n_users, n_items)
-    The ratings that the attack was fitted on. Pickles leave them out, unless `keep_ratings` is
-    True, but recognize them: see `was_fitted_on`. Copies within a process have them.
-"""[1:-1]
-
-TEXTS["threat"] = r"""
-target_items_ : ndarray of shape (n_targets,)
-    Indices of the target items.
-
-known_users_ : ndarray of shape (n_known_users,)
-    Sorted indices of the users whose profiles were seen.
-
-rating_levels_ : ndarray of shape (n_levels,)
-    Sorted rating levels; ratings of fake profiles are among them.
-"""[1:-1]
-
 TEXTS["features"] = r"""
 n_features_in_ : int
     Number of items.
 
 feature_names_in_ : ndarray of shape (n_items,)
     Names of the items, if `X` had any.
-"""[1:-1]
-
-TEXTS["attack"] = f"""
-{TEXTS["threat_model"]}
-
-Attributes
-----------
-{TEXTS["poison"]}
-
-{TEXTS["threat"]}
-
-{TEXTS["features"]}
-"""[1:-1]
-
-TEXTS["attack.example"] = r"""
-Examples
---------
->>> from skrecsec.attacks import {class}
->>> from skrecsec.datasets import make_ratings
->>> X = make_ratings(100, 80, density=0.2, random_state=0)
-"""[1:-1]
-
-TEXTS["mobasher"] = r"""
-.. [1] B. Mobasher, R. Burke, R. Bhaumik, C. Williams, "Toward trustworthy recommender systems:
-   an analysis of attack models and algorithm robustness", ACM Transactions on Internet
-   Technology 7(4), 2007. :doi:`10.1145/1278366.1278372`
-"""[1:-1]
-
-TEXTS["ridge_surrogate"] = r"""
-n_factors : int, default={default(n_factors)}
-    Number of latent factors of the surrogate.
-
-reg : float, default={default(reg)}
-    Penalty on the squared factors of the surrogate, in (0, 1), as a fraction of the largest
-    singular value of the known ratings. With a penalty of that size all factors would be zero.
-"""[1:-1]
-
-TEXTS["saved_poison"] = r"""
-Examples
---------
->>> import tempfile
->>> from pathlib import Path
->>> from skrecsec.attacks import AverageAttackTransformer, load_poison, save_poison
->>> from skrecsec.datasets import make_ratings
->>> X = make_ratings(100, 80, density=0.2, random_state=0)
->>> attack = AverageAttackTransformer(target_items=[3, 7], random_state=0).fit(X)
->>> with tempfile.TemporaryDirectory() as folder:
-...     save_poison(attack, Path(folder, "average.npz"))
-...     loaded = load_poison(Path(folder, "average.npz"))
-"""[1:-1]
-
-TEXTS["appends_rows"] = r"""
-.. note::
-    `fit_transform(X)` appends the fake profiles to `X`, `transform(X)` returns `X` as it is,
-    so ``fit_transform(X)`` differs from ``fit(X).transform(X)``. In a pipeline, the model is
-    thereby trained on poisoned data and asked about genuine users only.
 """[1:-1]
 
 TEXTS["n_factors"] = r"""
@@ -234,65 +118,6 @@ Attributes
 {TEXTS["training.result"]}
 
 {TEXTS["features"]}
-"""[1:-1]
-
-_SOLVER = r"""
-solver : {"sgd", "adam", "adadelta"}, default={default(solver)}
-    How the surrogate is trained: ``"sgd"`` one rating, and then one known user, at a time, in
-    compiled code; ``"adam"`` and ``"adadelta"`` in mini-batches, each with its share of the
-    attack loss.
-
-learning_rate : float or "auto", default={default(learning_rate)}
-    Step size of the surrogate's solver. ``"auto"`` is 0.02 for ``"sgd"``, 0.001 for ``"adam"``
-    and 20 for ``"adadelta"``.
-
-batch_size : int, default={default(batch_size)}
-    Number of ratings of a mini-batch; not used by ``"sgd"``.
-
-output : {"sigmoid", "linear"}, default={default(output)}
-    Whether the surrogate predicts ratings by the logistic function of p . q or by p . q itself.
-    The attack loss takes the logistic function in either case.
-"""[1:-1]
-
-_EPOCHS = r"""
-n_factors : int, default={default(n_factors)}
-    Number of latent factors of the surrogate.
-
-n_pretrain_iter : int, default={default(n_pretrain_iter)}
-    Number of epochs on the training loss alone, before the attack loss is added.
-
-max_iter : int, default={default(max_iter)}
-    Number of epochs in all.
-"""[1:-1]
-
-TEXTS["attack_loss"] = r"""
-attack_weight : float, default={default(attack_weight)}
-    Weight of the attack loss against the mean squared error of the ratings.
-
-attack_reduction : {"mean", "sum"}, default={default(attack_reduction)}
-    Whether the attack loss is averaged over known users and targets or added up. The
-    originals write a sum; the mean makes for far stronger attacks, and with a sum
-    `attack_weight` has to be small for the descent to be stable.
-
-margin : float, default={default(margin)}
-    The threshold :math:`\kappa`: how far, in logarithms of the predicted rating, a target is
-    pushed beyond the last item of a list.
-
-k : int, default={default(k)}
-    Length of the lists that targets are pushed into.
-"""[1:-1]
-
-TEXTS["surrogate"] = f"""
-{_SOLVER}
-
-{_EPOCHS}
-
-{TEXTS["attack_loss"]}
-
-{TEXTS["attack"]}
-
-n_iter_ : int
-    Number of epochs of the surrogate.
 """[1:-1]
 
 TEXTS["interactions"] = r"""

@@ -1,9 +1,9 @@
 """Texts that several docstrings share, and classes that have the parameters of their parents.
 
-A line of a docstring that is only ``%(name)s`` stands for a text of `_parameters` or `_texts`, in
-which ``{default(parameter)}`` is the default of the function or class at hand and ``{class}`` the
-name of the class. `describe` puts the texts in place for a function, `complete` for a class and its
-methods.
+A line of a docstring that is only ``%(name)s`` stands for a text of `_parameters`,
+`_attack_parameters` or `_texts`, in which ``{default(parameter)}`` is the default of the function
+or class at hand and ``{class}`` the name of the class. `describe` puts the texts in place for a
+function, `complete` for a class and its methods.
 
 scikit-learn reads the parameters of an estimator from the signature of its `__init__`. A class with
 parameters of its own and those of a parent need not repeat the latter, since `complete` gives
@@ -24,11 +24,11 @@ import textwrap
 from collections.abc import Callable
 from typing import TypeVar
 
-from skrecsec.utils import _parameters, _texts
+from skrecsec.utils import _attack_parameters, _parameters, _texts
 
 _PLACE = re.compile(r"^([ \t]*)%\(([\w.]+)\)s$", flags=re.MULTILINE)
 _WRAPPED = ("__func__", "fget", "fn")
-_TEXTS = _parameters.TEXTS | _texts.TEXTS
+_TEXTS = _parameters.TEXTS | _attack_parameters.TEXTS | _texts.TEXTS
 
 Class = TypeVar("Class", bound=type)
 Function = TypeVar("Function", bound=Callable)
