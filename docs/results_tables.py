@@ -56,18 +56,25 @@ def csv_table(title, heading, lines):
 
 def cells(table):
     """Return the cells of a table, paper against ours, dataset by dataset."""
-    across = "knowledge" if table == "table3" else "method"
+    across = "knowledge" if table in ("table3", "table3b") else "method"
     parts = []
     for dataset, title in DATASETS.items():
-        rows = read(table, dataset)
-        for kind, kind_title in KINDS.items():
-            chosen = [row for row in rows if row["targets"] == kind]
-            if chosen:
-                n = sorted({int(row["n"]) for row in chosen})
-                repeats = f"{n[-1]} repeats" if n[-1] > 1 else "1 repeat"
-                caption = f"{title}, {kind_title} ({repeats})"
-                parts.append(_cells(table, caption, chosen, across))
+        for kind, rows in _panels(table, read(table, dataset)):
+            n = sorted({int(row["n"]) for row in rows})
+            repeats = f"{n[-1]} repeats" if n[-1] > 1 else "1 repeat"
+            parts.append(_cells(table, f"{title}, {kind} ({repeats})", rows, across))
     return "\n".join(parts)
+
+
+def _panels(table, rows):
+    """Yield titles and rows of the parts of a table: kinds of targets, or these and recommenders."""
+    panels = {}
+    for kind, title in KINDS.items():
+        for row in rows:
+            if row["targets"] == kind:
+                part = f"{row['method']}, {title}" if table == "table3b" else title
+                panels.setdefault(part, []).append(row)
+    yield from panels.items()
 
 
 def _cells(table, caption, rows, across):
@@ -256,6 +263,7 @@ def files():
     """Return what is to be included by the page, by file name."""
     return {
         "table3.rst": cells("table3"),
+        "table3b.rst": cells("table3b"),
         "table4.rst": cells("table4"),
         "table4b.rst": cells("table4b"),
         "which.rst": which(),
