@@ -39,10 +39,30 @@ EXPLAINED = Path(__file__).with_name("mutants_explained.toml")
 
 # The modules that define metrics, splits, the order of items, rating matrices and the threat model,
 # with the tests that have to notice a change.
+_PICKLING = "tests/attacks/test_pickling.py::test_"
+_EXTREMES = "tests/attacks/test_extremes.py::test_"
+_CRAFTED = [  # the others take too long as plain Python
+    _EXTREMES + "crafted_profiles_are_checked",
+    _EXTREMES + "crafted_ratings_become_levels",
+    _EXTREMES + "dense_profiles_will_do",
+    _EXTREMES + "counts_are_warned_of_as_recommenders_do",
+    _EXTREMES + "the_lowest_of_one_level_promotes",
+    _EXTREMES + "more_profiles_than_memory",
+]
 TESTS = {
-    "skrecsec/base/_attack.py": ["tests/attacks/test_base_attack.py"],
-    "skrecsec/base/_threat.py": ["tests/attacks/test_base_attack.py"],
-    "skrecsec/metrics/_ranking.py": ["tests/metrics/test_ranking_metrics.py"],
+    "skrecsec/base/_attack.py": [
+        "tests/attacks/test_base_attack.py",
+        _PICKLING + "an_attack_knows_what_it_was_fitted_on",
+        _PICKLING + "copies_within_a_process_are_whole",
+        _PICKLING + "ratings_are_kept_where_that_is_asked_for",
+        _PICKLING + "of_a_pipeline_neither",
+        *_CRAFTED,
+    ],
+    "skrecsec/base/_threat.py": ["tests/attacks/test_base_attack.py", *_CRAFTED],
+    "skrecsec/metrics/_ranking.py": [
+        "tests/metrics/test_ranking_metrics.py",
+        "tests/test_faults_kinds.py",
+    ],
     "skrecsec/metrics/_robustness.py": ["tests/metrics/test_robustness_metrics.py"],
     "skrecsec/model_selection/_held_out.py": ["tests/model_selection/test_splits.py"],
     "skrecsec/model_selection/_split.py": ["tests/model_selection/test_splits.py"],

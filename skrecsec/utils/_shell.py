@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 import warnings
 import zipfile
 import zlib
@@ -58,6 +60,11 @@ def run_shell(
     >>> run_shell(lambda argv: len(argv), ["--a", "--b"], prog="count")
     2
     """
+    with warnings.catch_warnings(), _threads_silent_once_interrupted():
+        return _run(main, argv, prog)
+
+
+def _run(main, argv, prog):
     format_warning = warnings.formatwarning
     warnings.formatwarning = lambda message, *_, **__: f"{prog}: warning: {one_line(message)}\n"
     try:
@@ -68,6 +75,7 @@ def run_shell(
             if sys.stdout is not None:
                 sys.stdout.flush()
     except KeyboardInterrupt as error:
+        warnings.simplefilter("ignore")  # joblib's generators, of what has not been used
         say(f"{prog}: {'; '.join(['interrupted', *_notes(error)])}")
         return INTERRUPTED
     except BrokenPipeError:
@@ -79,6 +87,37 @@ def run_shell(
         warnings.formatwarning = format_warning
         for stream in (sys.stdout, sys.stderr):
             _give_up_if_broken(stream)
+
+
+@contextlib.contextmanager
+def _threads_silent_once_interrupted():
+    """Let no other thread print a traceback after Ctrl-C.
+
+    Those of joblib may find the work gone that they were about to hand out, which is as it should
+    be.
+    """
+    handler, hook = signal.getsignal(signal.SIGINT), threading.excepthook
+    if handler is not signal.default_int_handler or not _in_main_thread():
+        yield  # it is not heard here
+        return
+    came = False
+
+    def interrupt(number, frame):
+        nonlocal came
+        came = True
+        handler(number, frame)
+
+    signal.signal(signal.SIGINT, interrupt)
+    threading.excepthook = lambda failed: None if came else hook(failed)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        threading.excepthook = hook
+
+
+def _in_main_thread():
+    return threading.current_thread() is threading.main_thread()
 
 
 def say(line: str) -> None:

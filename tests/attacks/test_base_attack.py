@@ -8,7 +8,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
 from skrecsec import AverageAttackTransformer, RandomAttackTransformer
-from skrecsec.base import BaseAttackTransformer
+from skrecsec.base import BaseAttackTransformer, choose_targets
+from skrecsec.base._threat import check_scale
 from skrecsec.datasets import make_ratings
 
 
@@ -230,3 +231,24 @@ def test_changing_the_matrix_afterwards_does_not_change_the_attack(ratings):
     attack = fit(X)
     X.data[:] = 1
     assert_array_equal(attack.genuine_ratings_.toarray(), ratings.toarray())
+
+
+@pytest.mark.parametrize(
+    ("highest", "is_possible"), [(1e-100, True), (9e-101, False), (1e100, True), (1.1e100, False)]
+)
+def test_highest_ratings_need_a_square(highest, is_possible, ratings):
+    levels = np.array([0.5e-101, highest])
+    if is_possible:
+        check_scale(levels)
+        return
+    with pytest.raises(ValueError, match="its square is beyond what can be computed"):
+        check_scale(levels)
+    with pytest.raises(ValueError, match="its square is beyond what can be computed"):
+        AverageAttackTransformer().fit(ratings / ratings.max() * highest)
+
+
+def test_targets_of_a_broken_matrix_are_refused(ratings):
+    broken = ratings.copy()
+    broken.indices[3] = 10**6
+    with pytest.raises(ValueError, match="no valid sparse matrix"):
+        choose_targets(broken, "unpopular", 5, np.random.default_rng(0))

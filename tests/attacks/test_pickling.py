@@ -57,6 +57,9 @@ def test_ratings_are_kept_where_that_is_asked_for(make, ratings):
     assert_array_equal(pickled(attack).genuine_ratings_.toarray(), ratings.toarray())
     attack.set_params(keep_ratings=False)
     assert not hasattr(pickled(attack), "genuine_ratings_")
+    del attack.keep_ratings  # as one that is pickled by an earlier version has not
+    assert not hasattr(pickled(attack), "genuine_ratings_")
+    attack.keep_ratings = False
     assert not hasattr(pickled(clone(attack).fit(ratings)), "genuine_ratings_")
 
 

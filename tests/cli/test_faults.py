@@ -178,7 +178,7 @@ def test_an_interrupt_leaves_the_repeats_that_were_finished(start, n_jobs):
     # Not always the last line: a helper of joblib may still say what it found deleted.
     said = f"python -m skrecsec: interrupted; {n_finished} of 500 repeats were finished"
     assert said in err.splitlines()
-    assert "Traceback" not in err
+    assert "Traceback" not in err, err
 
 
 @posix

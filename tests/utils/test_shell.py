@@ -2,8 +2,10 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
+import threading
 import warnings
 import zipfile
 from concurrent.futures.process import BrokenProcessPool
@@ -124,6 +126,58 @@ def test_a_full_disk_behind_stdout(flush):
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert errors.decode().strip() == "tool: error: No space left on device"
+
+
+# --- other threads ---
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_threads_say_what_went_wrong_unless_interrupted(interrupted, monkeypatch, capsys):
+    said = []
+    monkeypatch.setattr(threading, "excepthook", lambda failed: said.append(failed.exc_type))
+
+    def main(argv):
+        try:
+            if interrupted:
+                signal.raise_signal(signal.SIGINT)
+        finally:
+            thread = threading.Thread(target=[].pop)
+            thread.start()
+            thread.join()
+        return 0
+
+    assert run_shell(main, [], prog="tool") == (130 if interrupted else 0)
+    assert said == ([] if interrupted else [IndexError])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert capsys.readouterr().err == ("tool: interrupted\n" if interrupted else "")
+
+
+def test_what_an_interrupt_leaves_behind_warns_no_more(capsys):
+    class Generator:
+        def __del__(self):
+            warnings.warn("2 tasks have been cancelled", stacklevel=1)
+
+    def main(argv):
+        unused = Generator()  # noqa: F841  freed when the exception is
+        raise KeyboardInterrupt
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert run_shell(main, [], prog="tool") == 130
+        assert capsys.readouterr().err == "tool: interrupted\n"
+        assert caught == []
+        Generator().__del__()
+        assert len(caught) == 2  # and once more when it goes
+
+
+def test_elsewhere_than_in_the_main_thread_signals_are_left_alone():
+    statuses = []
+    thread = threading.Thread(
+        target=lambda: statuses.append(run_shell(lambda argv: 3, [], prog="tool"))
+    )
+    thread.start()
+    thread.join()
+    assert statuses == [3]
 
 
 # --- files ----------------------------------------------------------------------------------------
