@@ -103,6 +103,8 @@ def _cell(table, row):
     if is_ahead(table, row):
         # Where whole rows are compared, of TCD and of the paper's own attacks, as elsewhere.
         ours = f"**{ours}**"
+    if table.endswith("b"):
+        return ours  # the paper has no such table
     paper = f"{row['paper']:.3f}" if row["paper"] != "" else NOTHING
     return f"{paper} / {ours}"
 
