@@ -181,6 +181,15 @@ def test_bpr_says_when_it_diverges(ratings):
         BPRRecommender(learning_rate=1e30, random_state=0).fit(ratings)
 
 
+@pytest.mark.parametrize("negatives", ["uniform", "popularity"])
+def test_bpr_by_popularity_compares_with_rated_items_only(negatives, ratings):
+    X = ratings.toarray()
+    X[:, 7] = 0
+    model = BPRRecommender(4, max_iter=3, negatives=negatives, random_state=0).fit(X)
+    assert (model.item_biases_[7] == 0) == (negatives == "popularity")
+    assert np.count_nonzero(model.item_biases_) >= 89
+
+
 def test_bpr_tells_of_epochs(ratings, capsys):
     BPRRecommender(2, max_iter=2, verbose=1, random_state=0).fit(ratings)
     assert capsys.readouterr().out.splitlines() == [
@@ -243,6 +252,26 @@ def test_neighbors_of_implicit(ratings):
     model = ImplicitRecommender(CosineRecommender(10)).fit(ratings)
     assert_allclose(model.predict(ratings), ones(ratings) @ model.model_.similarity.toarray())
     assert_array_equal(model.fit_predict(ratings), model.predict(ratings))
+
+
+def test_a_model_without_threads_or_a_seed(ratings):
+    class Popular:
+        """The least that a model of implicit has."""
+
+        def fit(self, matrix, show_progress):
+            self.similarity = sp.csr_matrix(np.tile(matrix.sum(axis=0), (matrix.shape[1], 1)))
+
+    model = ImplicitRecommender(Popular(), random_state=0).fit(ratings)
+    assert vars(model.model_).keys() == {"similarity"}
+    B = ones(ratings)
+    assert_allclose(model.predict(ratings), np.outer(B.sum(axis=1), B.sum(axis=0)))
+
+
+def test_factors_of_other_items_are_refused(ratings):
+    model = ImplicitRecommender(random_state=0).fit(ratings)
+    model.model_.item_factors = model.model_.item_factors[:50]
+    with pytest.raises(ValueError, match="has factors of 50 items, not of 90"):
+        model.predict(ratings)
 
 
 @pytest.mark.parametrize("model", ["svd", 3, None, ImplicitRecommender, type])
