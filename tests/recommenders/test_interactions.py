@@ -198,8 +198,11 @@ def test_bpr_tells_of_epochs(ratings, capsys):
     ]
 
 
-def test_apr_is_bpr_until_perturbations_set_in(ratings):
-    bpr = BPRRecommender(6, max_iter=4, random_state=0).fit(ratings)
+@pytest.mark.parametrize(("n_pretrain_iter", "n_alike"), [("auto", 4), (5, 5)])
+def test_apr_is_bpr_until_perturbations_set_in(n_pretrain_iter, n_alike, ratings):
+    bpr, longer = (
+        BPRRecommender(6, max_iter=n, random_state=0).fit(ratings) for n in (n_alike, n_alike + 1)
+    )
     seen = []
 
     class Watched(APRRecommender):
@@ -207,8 +210,9 @@ def test_apr_is_bpr_until_perturbations_set_in(ratings):
             super()._run_epoch(solver, plan, epoch)
             seen.append(solver.item_factors.copy())
 
-    Watched(6, max_iter=8, random_state=0).fit(ratings)
-    assert_array_equal(seen[3], bpr.item_factors_)  # after half of the epochs
+    Watched(6, max_iter=8, n_pretrain_iter=n_pretrain_iter, random_state=0).fit(ratings)
+    assert_array_equal(seen[n_alike - 1], bpr.item_factors_)
+    assert not np.array_equal(seen[n_alike], longer.item_factors_)
     assert len(seen) == 8
 
 

@@ -42,7 +42,7 @@ def test_the_peak_where_linux_does_not_say_it(status, tmp_path, monkeypatch):
     monkeypatch.setattr(peak, "_STATUS", str(tmp_path / "status"))
     monkeypatch.setattr(sys, "platform", "linux")
     in_kib = peak.peak_memory()
-    assert 10 < in_kib < 100_000
+    assert in_kib > 10
     monkeypatch.setattr(sys, "platform", "darwin")
     assert peak.peak_memory() == pytest.approx(in_kib / 1024, rel=0.1)  # of bytes
 
