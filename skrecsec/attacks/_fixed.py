@@ -213,6 +213,8 @@ def _read_profiles(archive):
         raise ValueError("neither save_poison nor scipy.sparse.save_npz has written it")
     kind = archive.array("format", "SU", 0).item()
     kind = kind.decode("ascii") if isinstance(kind, bytes) else kind
+    if kind not in ("coo", "csr", "csc"):
+        raise ValueError(f"it is a matrix of the format {kind!r}; save it as CSR")
     shape = tuple(int(size) for size in archive.array("shape", "iu", 1))
     data = archive.array("data", "fiub", 1).astype(np.float64)
     if len(shape) != 2 or not all(0 < size < 2**31 for size in shape):
@@ -222,12 +224,10 @@ def _read_profiles(archive):
         if max(rows.max(initial=0), columns.max(initial=0)) >= 2**31:
             raise ValueError("its indices are too high")
         matrix = sp.coo_array((data, (rows, columns)), shape=shape)
-    elif kind in ("csr", "csc"):
+    else:
         indices, indptr = archive.arrays(["indices", "indptr"], "iu")
         container = sp.csr_array if kind == "csr" else sp.csc_array
         matrix = container((data, indices, indptr), shape=shape)
-    else:
-        raise ValueError(f"it is a matrix of the format {kind!r}; save it as CSR")
     check_structure(matrix, "profiles")
     return _Given(matrix)
 

@@ -99,7 +99,7 @@ class Repeat(NamedTuple):
     target_items: np.ndarray
 
 
-def run_task(task: Task, data, indices, indptr, y, *, parent=None) -> tuple[Unit, Record]:
+def run_task(task: Task, data, indices, indptr, y, *, parent) -> tuple[Unit, Record]:
     """Do a unit.
 
     The arrays of the rating matrix are arguments of their own, since that is what joblib's backends
@@ -116,7 +116,7 @@ def run_task(task: Task, data, indices, indptr, y, *, parent=None) -> tuple[Unit
     y : ndarray of shape (n_users,) or None
         Held-out items; None to hide one rating of each user.
 
-    parent : int, default=None
+    parent : int
         Id of the process that the study was started in, which workers do not outlive.
 
     Returns
@@ -129,8 +129,7 @@ def run_task(task: Task, data, indices, indptr, y, *, parent=None) -> tuple[Unit
         fit), `peak_memory`, `test_hr`, `ndcg`, `target_hr` and the ranks of the targets, -1 where
         they are rated. Both: `unit_seconds`, all in all, and the target items.
     """
-    if parent is not None:
-        work_for(parent)
+    work_for(parent)
     reset_peak_memory()
     start = time.perf_counter()
     do = _craft if task.unit.crafts else _fit_and_score

@@ -102,7 +102,7 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
         levels = find_rating_levels(X.data)
         data = RatingData.from_matrix(X, self.validation_fraction, rng, levels=levels)
         callbacks = self._init_callback_context(max_subtasks=self.max_iter)
-        if callbacks is not None:
+        if callbacks is not None:  # pragma: no branch - scikit-learn 1.8 has none
             callbacks.call_on_fit_task_begin(estimator=self, X=X, y=y)
         import_solver(self.solver)
         with single_threaded():
@@ -118,7 +118,7 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
         self.validation_loss_ = result.validation_loss
         self.history_ = result.history
         self._set_factors(result.user_factors, result.item_factors)
-        if callbacks is not None:
+        if callbacks is not None:  # pragma: no branch - scikit-learn 1.8 has none
             callbacks.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
@@ -196,7 +196,7 @@ class _EpochReport:
         if self.estimator.verbose:
             numbers = ", ".join(f"{key} {value:.6g}" for key, value in record.items())
             print(f"[{type(self.estimator).__name__}] {numbers}")
-        if self.callbacks is None:
+        if self.callbacks is None:  # pragma: no cover - scikit-learn 1.8 has none
             return False
 
         def attributes():

@@ -66,7 +66,7 @@ class LazyOptimiser:
         if factors.device.type == "cpu":
             # One compiled pass over the rows, on the same memory, instead of a dozen operations.
             self._arrays = factors.numpy(), self.moments.numpy(), self.last_step.numpy()
-        else:
+        else:  # pragma: no cover - needs a GPU
             self._arrays = None
 
     def step(self, rows, gradient):

@@ -163,8 +163,9 @@ def _give_up_if_broken(stream):
         stream.flush()
     except OSError:
         with contextlib.suppress(OSError, ValueError):  # a stream that is no file
+            number = stream.fileno()
             null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, stream.fileno())
+            os.dup2(null, number)
             os.close(null)
     except (ValueError, AttributeError):  # closed, or there is none
         pass

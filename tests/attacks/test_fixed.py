@@ -248,12 +248,20 @@ def test_csv_files_that_hold_none(content, message, ratings, tmp_path):
         FixedAttackTransformer(path, [0]).fit(ratings)
 
 
+@pytest.mark.parametrize("convert", [sp.dia_array, sp.bsr_array])
+def test_other_formats_of_scipy_are_named(convert, ratings, tmp_path):
+    path = tmp_path / "published.npz"
+    matrix = convert(np.eye(3, 90))
+    sp.save_npz(path, matrix)
+    message = f"it is a matrix of the format '{matrix.format}'; save it as CSR"
+    with pytest.raises(ValueError, match=f"does not hold fake profiles.*{message}"):
+        FixedAttackTransformer(path, [0]).fit(ratings)
+
+
 def test_other_archives_are_refused(ratings, tmp_path):
     path = tmp_path / "x.npz"
     for write in (
         lambda: np.savez(path, a=np.arange(3)),
-        lambda: sp.save_npz(path, sp.dia_array(np.eye(3, 90))),
-        lambda: sp.save_npz(path, sp.bsr_array(np.eye(3, 90))),
         lambda: np.savez(path, format="csr", data=[1.0], shape=[3], indices=[0], indptr=[0, 1]),
         lambda: np.savez(
             path, format="csr", data=[1.0], shape=[1, 90], indices=[91], indptr=[0, 1]

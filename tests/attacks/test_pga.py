@@ -124,6 +124,9 @@ def test_unit_rms():
     assert_allclose(_unit_rms(gradient.copy()), gradient / 2.5)
     assert_allclose(_unit_rms(gradient * 1e-300), gradient / 2.5)
     assert_array_equal(_unit_rms(np.zeros((2, 2))), 0)
+    for value in (np.nan, np.inf, -np.inf):
+        with pytest.raises(ValueError, match="cannot be fitted"):
+            _unit_rms(np.array([[3.0, 0], [0, value]]))
 
 
 def test_the_largest_values_are_kept_and_targets_are_not():

@@ -331,6 +331,18 @@ def test_the_loss_sees_ratings_within_bounds():
     assert_allclose(Loss.seen[-1], [1, 0, 0])
 
 
+@pytest.mark.parametrize("slope", [np.nan, np.inf, -np.inf])
+def test_descending_stops_where_the_slope_is_not_finite(slope):
+    class Loss:
+        n_items = 3
+
+        def __call__(self, ratings):
+            return 0.0, np.array([1.0, slope, 0.0])
+
+    with pytest.raises(ValueError, match="cannot be fitted"):
+        TNAAttackTransformer()._descend(Loss(), np.random.default_rng(0))
+
+
 @pytest.mark.parametrize(("goal", "target_rating", "sign"), [("push", 1.0, 1), ("nuke", 0.2, -1)])
 def test_what_the_goal_changes(goal, target_rating, sign):
     attack = TNAAttackTransformer(goal=goal)

@@ -62,6 +62,27 @@ def test_defaults_in_help(options, expected):
     assert formatter._expand_help(action) == expected
 
 
+def test_a_name_is_registered_once():
+    known = dict(_registry._entries["attack"])
+
+    @_registry.register("attack", "new")
+    class New:
+        pass
+
+    try:
+        assert _registry.register("attack", "new")(New) is New  # as when a module is reloaded
+        with pytest.raises(ValueError, match=r"attack 'new' is registered already, as .*New"):
+            _registry.register("attack", "new")(AnsweringMachine)
+        assert _registry.find("attack", "new").make is New
+    finally:
+        _registry._entries["attack"].clear()
+        _registry._entries["attack"].update(known)
+
+
+class AnsweringMachine:
+    """Something else."""
+
+
 def test_choices_are_what_is_registered(monkeypatch, capsys):
     entry = _registry.find("attack", "random")
     monkeypatch.setitem(_registry._entries["attack"], "new", entry._replace(name="new"))

@@ -11,6 +11,7 @@ import zipfile
 from functools import partial
 from http.client import IncompleteRead
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
@@ -371,6 +372,14 @@ def test_damaged_files_are_refused_in_one_line_or_read(dataset, tmp_path):
         path = dataset.write(tmp_path, content.decode("latin-1"))
         expected = f"{re.escape(str(path))}(, line [0-9]+: | is empty: | has no )|$"
         assert re.match(expected, _what_is_wrong(dataset, tmp_path))
+
+
+def test_what_no_line_is_to_blame_for_is_an_error_of_the_file():
+    with pytest.raises(ValueError, match=r"u\.data cannot be read as ratings: a bug") as error:
+        _base._raise_for_first_bad_line(
+            Path("u.data"), b"1\t2\t3", ("user", "item", "rating"), "\t", TypeError("a bug")
+        )
+    assert isinstance(error.value.__cause__, TypeError)
 
 
 def _what_is_wrong(dataset, folder):

@@ -1,6 +1,7 @@
 """Ratings of one's own: every kind of source, every rule, and the way back to ids."""
 
 import datetime as dt
+import errno
 import gzip
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from sklearn.utils import Bunch
 
 from skrecsec import MFRecommender
 from skrecsec.datasets import (
+    _load_columns,
     _load_files,
     fetch_filmtrust,
     fetch_movielens_1m,
@@ -697,6 +699,20 @@ def test_values_that_are_not_what_their_column_is_for(library):
         load_ratings(empty, **wanted)
 
 
+@pytest.mark.parametrize("kind", ["polars", "pyarrow", "pandas"])
+def test_whole_numbers_beside_nulls_do_not_become_floats(kind):
+    """As those above 2**53 must not; NumPy has no integers with nulls."""
+    values = [2**53 + 1, None]
+    series = {
+        "polars": lambda: pl.Series(values),
+        "pyarrow": lambda: pa.chunked_array([values]),
+        "pandas": lambda: pd.Series(values, dtype="Int64"),
+    }[kind]()
+    array = _load_columns._to_array(series)
+    assert array.dtype == object
+    assert array[0] == values[0]
+
+
 def test_ids_without_an_order():
     with pytest.raises(ValueError, match="ids in column 'user' cannot be put in order: '<' not"):
         load({"user": [1j, 2j], "item": 1, "rating": 1})
@@ -738,6 +754,19 @@ def test_files_that_cannot_be_read(content, parameters, message, tmp_path):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
         load_ratings(path, **{"user": "u", "item": "i", "rating": "r", **parameters})
+
+
+@pytest.mark.parametrize("reader", ["pyarrow", "polars", "pandas"])
+def test_an_error_of_the_disk_is_no_error_of_the_text(reader, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError(errno.EIO, "Input/output error")
+
+    path = tmp_path / "ratings.csv"
+    path.write_text("u,i,r\n1,2,3\n")
+    monkeypatch.setattr(_load_files, "find_spec", lambda name: name == reader or None)
+    monkeypatch.setitem(_load_files._READERS, reader, fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        load_ratings(path, user="u", item="i", rating="r")
 
 
 def test_files_that_do_not_exist(tmp_path):

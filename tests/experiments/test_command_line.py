@@ -85,6 +85,17 @@ def test_table3(tmp_path, records, capsys):
     assert "0.4429 / " in text
 
 
+def test_table3_without_a_baseline_and_of_one_repeat(tmp_path, capsys):
+    options = ["--repeats", "1", "--out", str(tmp_path), "--targets", "random", "--quiet"]
+    assert cli.main(["table3", *options, "--attack", "CoAttack"]) == 0
+    rows = read(tmp_path / "table3_filmtrust.csv")
+    assert [row["attack"] for row in rows] == ["clean", "CoAttack", "CoAttack"]
+    assert {row["best_baseline"] + row["p"] for row in rows} == {""}
+    text = capsys.readouterr().out
+    assert f"/ {float(rows[1]['mean']):.4f} |" in text
+    assert text.count("±") == 1  # in the explanation below
+
+
 def test_tables_4_and_5_and_figures_agree_with_the_study(tmp_path, records, capsys):
     assert run(tmp_path, records, "table4", "table5", "figure4", "--quiet") == 0
     assert capsys.readouterr().err == ""
@@ -202,6 +213,7 @@ def test_without_cache_dir_records_lie_with_the_results(tmp_path):
         (["table6"], "table6"),
         ([], "artifact"),
         (["table2", "--repeats", "0"], "--repeats"),
+        (["table2", "--repeats", "few"], "--repeats: expected a whole number from 1 to 1000000"),
         (["table2", "--dataset", "netflix"], "--dataset"),
         (["table2", "--attack", "none"], "--attack"),
         (["table2", "--out", __file__], "--out"),

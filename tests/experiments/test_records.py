@@ -98,6 +98,22 @@ def test_the_record_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch)
     assert calls[:2] == ["fsync", "replace"]
 
 
+def test_a_record_that_somebody_reads_on_windows_stays(tmp_path, monkeypatch):
+    """There it cannot be replaced; its content is the same."""
+    store = RecordStore(tmp_path)
+    store.save(DESCRIPTION, RECORD)
+
+    def refuse(*args):
+        raise PermissionError(13, "Access is denied")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    store.save(DESCRIPTION, RECORD)
+    assert list(tmp_path.iterdir()) == [store.path(DESCRIPTION)]
+    with pytest.raises(PermissionError):
+        store.save({"seed": 4}, RECORD)
+    assert list(tmp_path.iterdir()) == [store.path(DESCRIPTION)]
+
+
 def test_abandoned_temporary_files_go_and_recent_ones_stay(tmp_path):
     old, recent = tmp_path / "old.tmp", tmp_path / "recent.tmp"
     for path in (old, recent):

@@ -224,6 +224,17 @@ def test_recommenders_without_user_factors_and_nested_seeds(ratings):
     assert first.baseline == "popularity"
 
 
+def test_in_sample_empty_profiles_are_folded_in(ratings):
+    """Nothing was learned of them."""
+    X = sp.csr_array(sp.vstack([ratings[:3], sp.csr_array((1, ratings.shape[1])), ratings[3:]]))
+    model = MFRecommender(4, max_iter=3, random_state=0).fit(X)
+    rows = np.array([3, 5])
+    scores = _units._row_scores(model, X, "in_sample")(rows)
+    assert_array_equal(scores[0], model.predict(X[[3]])[0])
+    assert_array_equal(scores[1], model.predict_training_rows(rows)[1])
+    assert not np.array_equal(scores[0], model.predict_training_rows(rows)[0])
+
+
 def test_an_error_says_where_it_happened(ratings):
     attacks = {"huge": RandomAttackTransformer(n_fillers=10_000)}
     with pytest.raises(ValueError, match="n_fillers=10000") as error:

@@ -79,6 +79,13 @@ def test_models_of_implicit_feedback_are_not_warned_of(ratings):
         study(unary(ratings), PatternRecommender())
 
 
+def test_who_cannot_be_asked_is_not_warned_of(ratings, monkeypatch):
+    monkeypatch.setattr(_units, "_kept", _units.threading.local())
+    with pytest.warns(UserWarning, match="cannot be fitted on a handful") as warned:
+        study(unary(ratings), LargeRecommender())
+    assert len(warned) == 1
+
+
 def test_an_error_of_the_user_s_making_comes_before_any_work(ratings, monkeypatch):
     monkeypatch.setattr(_running, "run_task", None)
     with warnings.catch_warnings():
@@ -108,6 +115,18 @@ def test_an_interrupt_goes_through_a_fit_before_the_first(ratings, monkeypatch):
     with pytest.raises(KeyboardInterrupt) as interrupt:
         study(ratings, PatternRecommender())
     assert interrupt.value.__notes__ == ["2 of 6 units were done; without cache_dir, none is kept"]
+
+
+def test_an_interrupt_says_where_finished_units_are_kept(ratings, monkeypatch, tmp_path):
+    def interrupted(self, X, y=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PatternRecommender, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt) as interrupt:
+        study(ratings, PatternRecommender(), cache_dir=tmp_path)
+    (note,) = interrupt.value.__notes__
+    assert note == f"2 of 6 units were done; they are kept in {str(tmp_path)!r}"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_frozen_recommenders_are_refused(ratings, monkeypatch):
@@ -211,6 +230,33 @@ def test_a_worker_that_comes_late_ends_at_once(watched, monkeypatch):
         pass
     work_for(dead.pid)
     assert watched == ["exit"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nothing is done")
+def test_outside_of_the_main_thread_a_worker_is_watched_but_hears_interrupts(watched, monkeypatch):
+    monkeypatch.setattr(current_process(), "_name", "LokyProcess-1")
+    monkeypatch.setattr(_workers.threading, "main_thread", lambda: None)
+    work_for(os.getppid())
+    assert watched == ["watch"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nothing is done")
+def test_a_parent_of_another_user_is_alive(watched, monkeypatch):
+    def refuse(process, signal):
+        raise PermissionError
+
+    monkeypatch.setattr(current_process(), "_name", "LokyProcess-1")
+    monkeypatch.setattr(_workers.os, "kill", refuse)
+    work_for(os.getppid())
+    assert watched == [IGNORED, "watch"]
+
+
+def test_a_worker_ends_when_it_has_another_parent(watched, monkeypatch):
+    parents = iter([7, 7, 1])
+    monkeypatch.setattr(_workers.os, "getppid", lambda: next(parents))
+    monkeypatch.setattr(_workers.time, "sleep", lambda seconds: watched.append("sleep"))
+    _workers._watch(7)
+    assert watched == ["sleep", "sleep", "exit"]
 
 
 def test_an_interrupt_is_held_back_and_then_heard():

@@ -177,6 +177,7 @@ def test_rank_shifts_of_predictions_and_estimators(fitted):
             ),
             "other",
         ),
+        (RankShiftDisplay.from_estimator(clean, models["MF"], X, targets, name="third"), "third"),
     ):
         for array, other in zip(display.distributions[name], expected, strict=True):
             assert_array_equal(array, other)
@@ -353,6 +354,24 @@ def test_without_intervals_there_is_no_band():
     nan = np.full(2, np.nan)
     curve = {"x": np.arange(2), "mean": np.arange(2), "low": nan, "high": nan}
     assert AttackCurveDisplay({"one": curve}, xlabel="x", ylabel="y").plot().bands_ == {}
+
+
+def test_many_sizes_are_not_all_ticks_and_many_curves_have_their_legend_outside():
+    def plot(n_sizes, n_curves):
+        x = np.arange(n_sizes) / 7
+        curve = {"x": x, "mean": x, "low": x, "high": x}
+        curves = {str(number): curve for number in range(n_curves)}
+        display = AttackCurveDisplay(curves, xlabel="x", ylabel="y").plot()
+        display.figure_.canvas.draw()
+        legend = display.ax_.get_legend().get_window_extent()
+        return display.ax_.get_xticks(), legend.x0 > display.ax_.get_window_extent().x1
+
+    ticks, is_outside = plot(8, 5)
+    assert_allclose(ticks, np.arange(8) / 7)
+    assert not is_outside
+    ticks, is_outside = plot(9, 6)
+    assert not np.isin(np.arange(9) / 7, ticks).all()
+    assert is_outside
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,19 @@ def test_lenskit_without_any_score_serves_what_is_popular():
     assert_array_equal(model.recommend(X[[0]], k=6, exclude_seen=False)[0], [0, 1, 2, 3, 4, 5])
 
 
+def test_components_of_lenskit_that_learn_nothing(ratings):
+    class Long(lenskit_pipeline.Component):
+        """Scores by the length of the history."""
+
+        config: None
+
+        def __call__(self, query: RecQuery, items: ItemList) -> ItemList:
+            return ItemList(items, scores=np.full(len(items), len(query.history_items)))
+
+    scores = LenskitRecommender(Long()).fit(ratings).predict(ratings[:5])
+    assert_array_equal(scores, np.tile(np.diff(ratings.indptr[:6])[:, None], 90))
+
+
 @pytest.mark.parametrize("name", ["EASE", "ItemKNN", "VAECF"])
 def test_cornac_scores_profiles_in_place_of_users(name, ratings):
     model = next(model for model in cornac_kinds() if type(model).__name__ == name)
@@ -219,6 +232,14 @@ def test_cornac_scores_profiles_in_place_of_users(name, ratings):
     in_sample = recommender.fit_predict(ratings)
     assert_allclose(recommender.predict(ratings), in_sample, rtol=1e-4, atol=1e-7)
     assert len(np.unique(in_sample.round(5), axis=0)) > 100, "users differ"
+
+
+def test_neighbors_of_cornac_that_know_one_level_have_no_means_to_take_off(ratings):
+    model = cornac_models.ItemKNN(k=10)
+    recommender = CornacRecommender(model, values="interactions", random_state=0)
+    in_sample = recommender.fit_predict(ratings)
+    assert recommender.model_.min_rating == recommender.model_.max_rating == 1
+    assert_allclose(recommender.predict(ratings), in_sample, rtol=1e-4, atol=1e-7)
 
 
 def test_ease_of_cornac_is_ours(ratings):

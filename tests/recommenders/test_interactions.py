@@ -181,6 +181,15 @@ def test_bpr_says_when_it_diverges(ratings):
         BPRRecommender(learning_rate=1e30, random_state=0).fit(ratings)
 
 
+@pytest.mark.parametrize("negatives", ["uniform", "popularity"])
+def test_bpr_by_popularity_compares_with_rated_items_only(negatives, ratings):
+    X = ratings.toarray()
+    X[:, 7] = 0
+    model = BPRRecommender(4, max_iter=3, negatives=negatives, random_state=0).fit(X)
+    assert (model.item_biases_[7] == 0) == (negatives == "popularity")
+    assert np.count_nonzero(model.item_biases_) >= 89
+
+
 def test_bpr_tells_of_epochs(ratings, capsys):
     BPRRecommender(2, max_iter=2, verbose=1, random_state=0).fit(ratings)
     assert capsys.readouterr().out.splitlines() == [
@@ -189,8 +198,11 @@ def test_bpr_tells_of_epochs(ratings, capsys):
     ]
 
 
-def test_apr_is_bpr_until_perturbations_set_in(ratings):
-    bpr = BPRRecommender(6, max_iter=4, random_state=0).fit(ratings)
+@pytest.mark.parametrize(("n_pretrain_iter", "n_alike"), [("auto", 4), (5, 5)])
+def test_apr_is_bpr_until_perturbations_set_in(n_pretrain_iter, n_alike, ratings):
+    bpr, longer = (
+        BPRRecommender(6, max_iter=n, random_state=0).fit(ratings) for n in (n_alike, n_alike + 1)
+    )
     seen = []
 
     class Watched(APRRecommender):
@@ -198,8 +210,9 @@ def test_apr_is_bpr_until_perturbations_set_in(ratings):
             super()._run_epoch(solver, plan, epoch)
             seen.append(solver.item_factors.copy())
 
-    Watched(6, max_iter=8, random_state=0).fit(ratings)
-    assert_array_equal(seen[3], bpr.item_factors_)  # after half of the epochs
+    Watched(6, max_iter=8, n_pretrain_iter=n_pretrain_iter, random_state=0).fit(ratings)
+    assert_array_equal(seen[n_alike - 1], bpr.item_factors_)
+    assert not np.array_equal(seen[n_alike], longer.item_factors_)
     assert len(seen) == 8
 
 
@@ -243,6 +256,26 @@ def test_neighbors_of_implicit(ratings):
     model = ImplicitRecommender(CosineRecommender(10)).fit(ratings)
     assert_allclose(model.predict(ratings), ones(ratings) @ model.model_.similarity.toarray())
     assert_array_equal(model.fit_predict(ratings), model.predict(ratings))
+
+
+def test_a_model_without_threads_or_a_seed(ratings):
+    class Popular:
+        """The least that a model of implicit has."""
+
+        def fit(self, matrix, show_progress):
+            self.similarity = sp.csr_matrix(np.tile(matrix.sum(axis=0), (matrix.shape[1], 1)))
+
+    model = ImplicitRecommender(Popular(), random_state=0).fit(ratings)
+    assert vars(model.model_).keys() == {"similarity"}
+    B = ones(ratings)
+    assert_allclose(model.predict(ratings), np.outer(B.sum(axis=1), B.sum(axis=0)))
+
+
+def test_factors_of_other_items_are_refused(ratings):
+    model = ImplicitRecommender(random_state=0).fit(ratings)
+    model.model_.item_factors = model.model_.item_factors[:50]
+    with pytest.raises(ValueError, match="has factors of 50 items, not of 90"):
+        model.predict(ratings)
 
 
 @pytest.mark.parametrize("model", ["svd", 3, None, ImplicitRecommender, type])

@@ -24,6 +24,10 @@ def total(values):
 """
 VALUES = np.arange(5.0)
 
+compiled = pytest.mark.skipif(
+    numba.config.DISABLE_JIT, reason="NUMBA_DISABLE_JIT: nothing is compiled"
+)
+
 
 @pytest.fixture
 def load(tmp_path, monkeypatch):
@@ -45,6 +49,7 @@ def kept(folder):
     return sorted(path for path in folder.rglob("*") if path.suffix in (".nbi", ".nbc"))
 
 
+@compiled
 def test_what_is_compiled_is_kept(load, tmp_path):
     assert load()(VALUES) == 10
     assert [path.suffix for path in kept(tmp_path)] == [".nbc", ".nbi"]
@@ -63,6 +68,7 @@ DAMAGES = {
 }
 
 
+@compiled
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
 def test_damaged_files_are_made_anew(load, tmp_path, suffix, damage):
@@ -129,6 +135,7 @@ def test_another_numba_may_keep_its_cache_elsewhere(load, monkeypatch, fake):
     assert load()(VALUES) == 10
 
 
+@compiled
 def test_copies_of_the_cache_do_not_recurse(load):
     cache = load()._cache
     assert copy.copy(cache).cache_path == cache.cache_path

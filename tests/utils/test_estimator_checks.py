@@ -1,6 +1,8 @@
 """Our own checks, on other people's estimators: they pass good ones, and each fails a bad one."""
 
+import gc
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.base import BaseAttackTransformer, BaseRecommender
+from skrecsec.utils._estimator_checks import _faults
 from skrecsec.utils._estimator_checks._tools import kind_of
 from skrecsec.utils.estimator_checks import (
     attack_checks,
@@ -206,6 +209,35 @@ class OneTruth(TwoTruths):
         return self.fit(X).predict(X)
 
 
+class InSample(Popularity):
+    """Has predictions of its training rows, and no method that fits and predicts."""
+
+    def fit(self, X, y=None):
+        super().fit(X)
+        self.scores_ = np.tile(self.counts_, (X.shape[0], 1))
+        return self
+
+    def predict_training_rows(self, rows):
+        return self.scores_[rows]
+
+
+class ReadOnly(Popularity):
+    """Hands out what nobody can write into."""
+
+    def _score_profiles(self, X):
+        scores = super()._score_profiles(X)
+        scores.flags.writeable = False
+        return scores
+
+
+class Silent(Popularity):
+    """Recommends nothing to who has rated nothing."""
+
+    def recommend(self, X, k=50, *, exclude_seen=True):
+        items = super().recommend(X, k, exclude_seen=exclude_seen)
+        return np.where(np.diff(sp.csr_array(X).indptr)[:, None] == 0, -1, items)
+
+
 class HalvesPoison(NoFillers):
     """As `Halves`."""
 
@@ -271,7 +303,11 @@ class Prepends(NoFillers):
         return sp.vstack([self.poison_, sp.csr_array(X)], format="csr")
 
 
-@pytest.mark.parametrize("estimator", [Popularity(), Foreign(), OneTruth(), Noisy()])
+@pytest.mark.parametrize(
+    "estimator",
+    [Popularity(), Foreign(), OneTruth(), InSample(), ReadOnly(), Silent(), Noisy()],
+    ids=lambda estimator: type(estimator).__name__,
+)
 def test_recommender_checks_serve_others(estimator):
     for check in recommender_checks():
         check(estimator)
@@ -359,3 +395,25 @@ def test_broken_estimators_fail_the_checks_that_they_break(estimator, names):
     # Whoever reads it knows which rule is broken, by whom, and how that shows.
     pattern = rf"(?s)rule: .+; seen: {type(estimator).__name__}: .+"
     assert all(re.fullmatch(pattern, message) for message in failed.values())
+
+
+# --- faults on purpose ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(enabled):
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        assert _faults.count_calls(lambda: gc.isenabled()) == 1
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()
+
+
+def test_globals_are_restored_where_torch_is_not_imported(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    before = np.geterr()
+    with _faults.restored_globals():
+        np.seterr(all="raise")
+    assert np.geterr() == before

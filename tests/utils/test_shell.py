@@ -1,6 +1,7 @@
 """What a person at a shell is told when something goes wrong."""
 
 import errno
+import io
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from skrecsec.utils import _files
+from skrecsec.utils import _files, _shell
 from skrecsec.utils._files import check_writable, write_atomically
 from skrecsec.utils._shell import run_shell
 
@@ -126,6 +127,25 @@ def test_a_full_disk_behind_stdout(flush):
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert errors.decode().strip() == "tool: error: No space left on device"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_what_a_broken_stream_holds_goes_nowhere():
+    stream = open("/dev/full", "w")  # noqa: SIM115 - closed below
+    stream.write("what nobody will read")
+    _shell._give_up_if_broken(stream)
+    stream.close()  # raises otherwise
+
+
+def test_streams_that_are_no_files():
+    class Broken(io.StringIO):
+        def flush(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    closed = io.StringIO()
+    closed.close()
+    for stream in (Broken(), closed, None):
+        _shell._give_up_if_broken(stream)
 
 
 # --- other threads ---

@@ -7,6 +7,7 @@ import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
 
+from skrecsec.utils import _sparse
 from skrecsec.utils._digest import digest_csr
 from skrecsec.utils._sparse import (
     check_compressed,
@@ -120,6 +121,13 @@ def test_lists_of_different_lengths(damage):
         X.rows, X.data = X.rows[:2], X.data[:2]
     with pytest.raises(ValueError, match="its lists have different lengths"):
         check_structure(X)
+
+
+def test_formats_of_another_scipy_are_let_pass(monkeypatch):
+    X = sp.csr_array(DENSE)
+    X.indices[1] = 4
+    monkeypatch.delitem(_sparse._CHECKS, "csr")
+    check_structure(X)
 
 
 def test_one_dimension_is_not_enough():

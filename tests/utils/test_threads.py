@@ -12,6 +12,7 @@ import threadpoolctl
 import torch
 
 from skrecsec import MFRecommender
+from skrecsec.utils import _threads
 from skrecsec.utils._threads import release_openblas, single_threaded
 
 
@@ -83,6 +84,13 @@ def test_an_error_inside_restores_as_well(two_torch_threads):
     with pytest.raises(RuntimeError, match="inside"), single_threaded():
         raise RuntimeError("inside")
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("controller", [None, object])
+def test_other_versions_of_threadpoolctl_have_nothing_to_release(controller, monkeypatch):
+    other = types.SimpleNamespace(OpenBLASController=controller)
+    monkeypatch.setattr(_threads, "threadpoolctl", other)
+    release_openblas()
 
 
 def test_a_fit_does_not_mind_that_another_thread_is_importing_torch(ratings, monkeypatch):

@@ -35,7 +35,7 @@ def interrupted(function: Callable, number: int, exception: type[BaseException])
 def _run_watched(function, number, exception):
     n_calls, place = 0, None
 
-    def watch(frame, event, _):
+    def watch(frame, event, _):  # pragma: no cover - nothing traces what traces calls itself
         nonlocal n_calls, place
         if event != "call" or frame.f_code.co_flags & inspect.CO_GENERATOR:
             return  # a generator is entered when it is thrown away, too, and raises in vain
