@@ -16,7 +16,7 @@ _N_DIRECTIONS = 16
 # Means of items' ratings are taken with so many ratings of the overall mean.
 _SHRINKAGE = 3
 _LEAST_EIGENVALUE = 0.05
-# So many times the raters expected of items that are rated at random, since neighbours share tastes.
+# Neighbours share tastes: so many times the raters are expected that chance would bring.
 _LIFT = 2.0
 
 

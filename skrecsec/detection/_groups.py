@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import gammaln
 
-from skrecsec.utils._compiling import jit
+from skrecsec.utils._compiling import fast_jit, jit
 from skrecsec.utils._ranking import row_blocks
 
 LIFTS = (2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
@@ -56,11 +56,9 @@ class Groups(NamedTuple):
 
 def find_groups(B, surprise, *, n_seeds: int, max_items: int) -> Groups:
     """Find groups in a pattern (CSR, ones), given how surprising each item is by itself."""
-    found = []
-    seeds = _seed_pairs(B, n_seeds)
-    for lift, pairs in zip(LIFTS, seeds, strict=True):
+    for lift, pairs in zip(LIFTS, _seed_pairs(B, n_seeds), strict=True):
         found = grow_groups(B, surprise, pairs, lift=lift, max_items=max_items)
-        if len(disjoint(found)) <= _MOST_GROUPS:
+        if len(disjoint(found)) <= _MOST_GROUPS or lift == LIFTS[-1]:
             break
     return found
 
@@ -131,7 +129,6 @@ def _log_ratio(observed, expected):
 
 def grow_groups(B, surprise, pairs, *, lift: float, max_items: int) -> Groups:
     """Grow groups greedily from pairs of items (n_pairs, 2)."""
-    n_users, n_items = B.shape
     by_item = B.tocsc()
     c = np.diff(by_item.indptr)
     usable = c >= _FEWEST_PER_ITEM
@@ -152,7 +149,7 @@ def grow_groups(B, surprise, pairs, *, lift: float, max_items: int) -> Groups:
     return Groups(items[order], min_items[order], n_members[order], expected[order], net[order])
 
 
-@jit
+@fast_jit
 def _grow(
     pairs, kinds, indptr, indices, item_indptr, item_users, r, c, usable, bonus, lift, costs,
     items, min_items, n_members, expected, net,
@@ -277,7 +274,7 @@ def _grow(
                 min_items[group] = best_size if j == 0 else j
 
 
-@jit
+@fast_jit
 def _is_later(u, chosen, place, indptr, indices):
     """Return whether a user has one of the items before this place."""
     for earlier in range(place):

@@ -53,6 +53,7 @@ def examine_items(X, at_level) -> ItemEvidence:
     n_given = np.bincount(X.indices[at_level], minlength=n_items)
     share, variance = prior_of_share(n_given, n_ratings)
     surprise = beta_binomial_surprise(n_given, n_ratings, share, variance)
+    surprise = _as_of_few(surprise, (n_ratings >= _MIN_RATINGS).sum())
     both = surprise + coherence_surprise(log_coherence(X, at_level), n_given)
     # The larger of two is more often large than one of them: both pay for it.
     combined = np.maximum(surprise, both - np.log1p(both) - math.log(2))
@@ -91,6 +92,12 @@ def beta_binomial_surprise(n_given, n_ratings, share, variance):
     total = np.maximum(share * (1 - share) / variance - 1, 1)
     tails = _log_tails(n_given, n_ratings, share * total, (1 - share) * total)
     return np.where(n_given >= _MIN_GIVEN, np.maximum(-tails, 0), 0.0)
+
+
+def _as_of_few(surprise, n_items):
+    """Return less surprise where few items have told what is usual, as Student's tails do."""
+    freedom = max(n_items, 1) / 2
+    return freedom * np.log1p(surprise / freedom)
 
 
 def log_coherence(X, at_level):

@@ -102,9 +102,11 @@ class LockstepDetector(BaseProfileDetector):
       item where e are expected; :math:`o \log(o / e) - (o - e)` is measured against the users'
       largest such values, as an exponential tail.
 
-    A user's score adds up the balls with the best group, or with an item. At other levels than the
-    highest the log of the number of levels is taken off. Profiles that the automatic rule calls
-    fake, which asks more of single items, have the lowest scores.
+    A user's score adds up the balls with the best group, or with an item, and is the largest over
+    the levels. At the lowest level the log of the number of levels is taken off, at those between
+    it and the highest twice that. The automatic rule asks more of single
+    items: half of their ratings of the level have to be too many, and the level has to be the
+    highest or the lowest. Whom it calls fake has the lowest scores.
 
     Time for a level: O(n_seeds (n_users + ratings of the raters of a group)) for each lift tried,
     O(sum of squared row sums) for the pairs, and a search of neighbors in eleven dimensions. Memory
@@ -176,19 +178,20 @@ class LockstepDetector(BaseProfileDetector):
             )
             found = []
             for number in looked_at:
-                cost = 0.0 if number == levels.size - 1 else np.log(levels.size)
-                level = _Pattern(X[rated], numbers == number, levels[number], cost)
+                is_extreme = number in (0, levels.size - 1)
+                cost = _cost(number, levels.size)
+                level = _Pattern(X[rated], numbers == number, levels[number], cost, is_extreme)
                 found.append(self._examine(level, kinds, neighbors))
         scores = np.max([level.scores for level in found], axis=0)
         is_fake = np.max([level.verdicts for level in found], axis=0) > self.threshold
         suspicion = np.full(X.shape[0], scores.min())
         suspicion[rated] = _ordered(scores, is_fake, self.threshold)
         self.rating_levels_ = levels
-        return -suspicion, -float(self.threshold), (X.shape[0], rated, found)
+        return -suspicion, -float(self.threshold), (rated, found)
 
     def _examine(self, pattern, kinds, neighbors):
         """Return what is found at one level."""
-        B = pattern.B
+        B = pattern.ones()
         surprise = np.zeros(B.shape[1])
         items = groups = None
         group_scores = np.full(B.shape[0], _NO_GROUP)
@@ -200,10 +203,10 @@ class LockstepDetector(BaseProfileDetector):
             nets = best_nets(groups, B) - _GROUP_PRIOR
             group_scores = np.where(np.isfinite(nets), nets, _NO_GROUP)
         shared = np.zeros(B.nnz) if neighbors is None else shared_items(B, neighbors)
-        return _add_up(pattern, items, groups, group_scores, shared)
+        return _add_up(pattern, B, items, groups, group_scores, shared)
 
     def _find_groups(self, evidence, labels):
-        n_users, rated, found = evidence
+        rated, found = evidence
         fake = labels[rated] == -1
         worst = np.argmax([level.verdicts for level in found], axis=0)
         groups = [
@@ -221,20 +224,19 @@ class _Pattern(NamedTuple):
     at_level: np.ndarray
     level: float
     cost: float
+    is_extreme: bool
 
-    @property
-    def B(self):
-        """Ones at the ratings of the level."""
+    def ones(self):
+        """Return ones at the ratings of the level."""
         indptr = np.concatenate([[0], np.cumsum(self.at_level)])[self.X.indptr]
         indices = self.X.indices[self.at_level]
         indptr = indptr.astype(indices.dtype)
         return sp.csr_array((np.ones(indices.size), indices, indptr), shape=self.X.shape)
 
 
-def _add_up(pattern, items, groups, group_scores, shared):
+def _add_up(pattern, B, items, groups, group_scores, shared):
     """Add the evidence of one level up: scores, what the automatic rule compares, and why."""
-    B = pattern.B
-    without = (0.0 - 0.0) if B.nnz == 0 else shared.min()
+    without = shared.min() if B.nnz else 0.0
     balls = largest_of_rows(B, shared, empty=without)
     scores, verdicts = group_scores + balls, _positive(group_scores) + _positive(balls)
     by_item = np.full(B.shape[0], -1)
@@ -243,7 +245,8 @@ def _add_up(pattern, items, groups, group_scores, shared):
         item_scores = items.combined - np.log(max(n_attackable, 1))
         single = largest_of_rows(B, item_scores[B.indices] + shared, empty=-np.inf)
         scores = np.maximum(scores, single)
-        counted = np.where(items.mostly_fake, _positive(item_scores), 0.0)[B.indices]
+        counts = items.mostly_fake & pattern.is_extreme
+        counted = np.where(counts, _positive(item_scores), 0.0)[B.indices]
         each = counted + _positive(shared)
         single = largest_of_rows(B, each, empty=-np.inf)
         rows = np.repeat(np.arange(B.shape[0]), np.diff(B.indptr))
@@ -292,6 +295,13 @@ def _ordered(scores, is_fake, threshold):
     excess = np.maximum(np.logaddexp(0, scores - threshold), 1e-9)
     deficit = np.maximum(np.logaddexp(0, threshold - scores), 1e-9)
     return np.where(is_fake, threshold + excess, threshold - deficit)
+
+
+def _cost(number, n_levels):
+    """Return what looking at a level costs: the log of what else there was to look at."""
+    if number == n_levels - 1:
+        return 0.0
+    return (1 if number == 0 else 2) * np.log(n_levels)
 
 
 def _positive(values):

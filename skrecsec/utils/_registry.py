@@ -1,4 +1,4 @@
-"""The one list of attacks, recommenders, detectors, datasets, scorers, from which all others are made.
+"""The one list of all that is added by name, from which all other lists are made.
 
 Things register where they are defined, so that whoever adds one writes its name there and nowhere
 else: estimator checks, command line, reference pages and the README's table list what is here.
