@@ -120,8 +120,8 @@ def net_surprise(B, items, j, lift, surprise):
 
 def test_groups_are_as_surprising_as_enumeration_says():
     rng = np.random.default_rng(3)
-    B = (rng.random((800, 60)) < 0.03).astype(float)
-    for j, users in ((2, range(20)), (3, range(20, 40))):
+    B = (rng.random((800, 60)) < 0.01).astype(float)
+    for j, users in ((2, range(40)), (3, range(40, 70))):
         for user in users:  # items that are shared out
             B[user, rng.permutation(6)[:j] + 10 * j] = 1
     surprise = np.linspace(0, 5, 60)
