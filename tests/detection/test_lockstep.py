@@ -70,7 +70,7 @@ def test_few_targets(clean, n_targets):
 
 
 def test_demoted_items_are_found_at_the_lowest_level(clean):
-    attack, X, n = attacked(AverageAttackTransformer(goal="nuke", random_state=0), clean)
+    _, X, n = attacked(AverageAttackTransformer(goal="nuke", random_state=0), clean)
     assert average_precision(LockstepDetector().fit(X), n) > 0.97
     assert average_precision(LockstepDetector(levels="extremes").fit(X), n) > 0.97
     assert average_precision(LockstepDetector(levels="top").fit(X), n) < 0.5
@@ -86,7 +86,7 @@ def test_targets_below_the_top_level_are_found(clean):
 
 @pytest.mark.parametrize("evidence", [*EVIDENCE, ("items", "balls"), ["groups", "items"]])
 def test_fewer_kinds_of_evidence(clean, evidence):
-    attack, X, n = attacked(AverageAttackTransformer(random_state=0), clean)
+    _, X, n = attacked(AverageAttackTransformer(random_state=0), clean)
     detector = LockstepDetector(evidence=evidence).fit(X)
     assert np.isfinite(detector.profile_scores_).all()
     assert average_precision(detector, n) > 0.3

@@ -136,7 +136,6 @@ def test_groups_are_as_surprising_as_enumeration_says():
         assert e == pytest.approx(expected_members(B, items, j, 1.2))
         assert net == pytest.approx(net_surprise(B, items, j, 1.2, surprise))
     assert kinds == {0, 2, 3}
-    assert set(found.items[0][found.items[0] >= 0]) >= {2, 5, 7}
 
 
 def test_the_greedy_search_finds_the_best_group_of_a_small_matrix(pattern):
