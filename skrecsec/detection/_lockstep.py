@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 from skrecsec.base import BaseProfileDetector, SuspiciousGroup
 from skrecsec.detection._balls import largest_of_rows, look_alikes, shared_items
-from skrecsec.detection._groups import Groups, best_nets, disjoint, find_groups, members
+from skrecsec.detection._groups import NOTABLE, Groups, best_nets, disjoint, find_groups, members
 from skrecsec.detection._items import ItemEvidence, examine_items
 from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._registry import register
@@ -105,8 +105,8 @@ class LockstepDetector(BaseProfileDetector):
     A user's score adds up the balls with the best group, or with an item, and is the largest over
     the levels. At the lowest level the log of the number of levels is taken off, at those between
     it and the highest twice that. The automatic rule asks more of single
-    items: half of their ratings of the level have to be too many, and the level has to be the
-    highest or the lowest. Whom it calls fake has the lowest scores.
+    items: half of their ratings of the level have to be too many, no group may explain them, and
+    the level has to be the highest or the lowest. Whom it calls fake has the lowest scores.
 
     Time for a level: O(n_seeds (n_users + ratings of the raters of a group)) for each lift tried,
     O(sum of squared row sums) for the pairs, and a search of neighbors in eleven dimensions. Memory
@@ -245,7 +245,7 @@ def _add_up(pattern, B, items, groups, group_scores, shared):
         item_scores = items.combined - np.log(max(n_attackable, 1))
         single = largest_of_rows(B, item_scores[B.indices] + shared, empty=-np.inf)
         scores = np.maximum(scores, single)
-        counts = items.mostly_fake & pattern.is_extreme
+        counts = items.mostly_fake & ~_explained_away(groups, B) & pattern.is_extreme
         counted = np.where(counts, _positive(item_scores), 0.0)[B.indices]
         each = counted + _positive(shared)
         single = largest_of_rows(B, each, empty=-np.inf)
@@ -259,6 +259,15 @@ def _add_up(pattern, B, items, groups, group_scores, shared):
         pattern.level, pattern.cost, B, items, groups, scores - pattern.cost,
         verdicts - pattern.cost, by_item,
     )  # fmt: skip
+
+
+def _explained_away(groups, B):
+    """Return which items are odd because of a group: then nobody else is blamed for them."""
+    is_in_group = np.zeros(B.shape[1], dtype=bool)
+    for place in disjoint(groups) if groups is not None else []:
+        if groups.net[place] > _GROUP_PRIOR + NOTABLE:
+            is_in_group[groups.items[place][groups.items[place] >= 0]] = True
+    return is_in_group
 
 
 def _explained(found, fake, blamed, rated):
