@@ -104,9 +104,9 @@ class LockstepDetector(BaseProfileDetector):
 
     A user's score adds up the balls with the best group, or with an item, and is the largest over
     the levels. At the lowest level the log of the number of levels is taken off, at those between
-    it and the highest twice that. The automatic rule asks more of single
-    items: half of their ratings of the level have to be too many, no group may explain them, and
-    the level has to be the highest or the lowest. Whom it calls fake has the lowest scores.
+    it and the highest twice that. The automatic rule asks more of single items: half of their
+    ratings of the level have to be too many, no group may explain them, and the level has to be the
+    highest or the lowest. Whom it calls fake has the lowest scores.
 
     Time for a level: O(n_seeds (n_users + ratings of the raters of a group)) for each lift tried,
     O(sum of squared row sums) for the pairs, and a search of neighbors in eleven dimensions. Memory
