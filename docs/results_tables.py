@@ -67,7 +67,7 @@ def cells(table):
 
 
 def _panels(table, rows):
-    """Yield titles and rows of the parts of a table: kinds of targets, or these and recommenders."""
+    """Yield titles and rows of the parts of a table: kinds of targets, perhaps by recommender."""
     panels = {}
     for kind, title in KINDS.items():
         for row in rows:
