@@ -205,7 +205,7 @@ def test_bad_parameters_are_named(parameters, name, ratings):
         [[5.0], [3.0]],
         np.ones((50, 20)),
         np.eye(30),
-        sp.random_array((30, 40), density=0.2, rng=0),
+        sp.csr_array(np.maximum(np.random.default_rng(0).random((30, 40)) - 0.8, 0)),
     ],
     ids=["one rating", "one user", "one item", "all the same", "nothing shared", "continuous"],
 )
