@@ -30,6 +30,11 @@ ROWS = {
         ".*Transformer",
         "{names}; with one threat model: targets, size, fillers, knowledge, push or nuke",
     ),
+    "Detectors": (
+        "skrecsec.detection",
+        ".*",
+        "{names}: `fit`, `fit_predict`; scores, verdicts, and who acts together on which items",
+    ),
     "Metrics": (
         "skrecsec.metrics",
         ".*_(score|shift)",

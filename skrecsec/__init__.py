@@ -15,6 +15,7 @@ from skrecsec.attacks import (
     SegmentAttackTransformer,
     TNAAttackTransformer,
 )
+from skrecsec.detection import LockstepDetector
 from skrecsec.recommenders import (
     APRRecommender,
     ATRecommender,
@@ -22,6 +23,7 @@ from skrecsec.recommenders import (
     CornacRecommender,
     DecompositionRecommender,
     EASERecommender,
+    FilteredRecommender,
     ImplicitRecommender,
     ItemKNNRecommender,
     LenskitRecommender,
@@ -45,11 +47,13 @@ __all__ = [
     "DLAttackTransformer",
     "DecompositionRecommender",
     "EASERecommender",
+    "FilteredRecommender",
     "FixedAttackTransformer",
     "GCoAttackTransformer",
     "ImplicitRecommender",
     "ItemKNNRecommender",
     "LenskitRecommender",
+    "LockstepDetector",
     "LoveHateAttackTransformer",
     "MFRecommender",
     "PGAAttackTransformer",

@@ -23,6 +23,7 @@ USER_MODULES = [
     "skrecsec.attacks",
     "skrecsec.base",
     "skrecsec.datasets",
+    "skrecsec.detection",
     "skrecsec.exceptions",
     "skrecsec.experiments",
     "skrecsec.inspection",

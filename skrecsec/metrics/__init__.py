@@ -4,6 +4,8 @@ Functions take scores that are already predicted. Scorers take an estimator, and
 scikit-learn takes `scoring`.
 """
 
+from skrecsec.metrics._detection import DetectionScorer
+
 # Shared with plots, studies and the command line, but not public.
 from skrecsec.metrics._names import METRICS as METRICS
 from skrecsec.metrics._ranking import hit_ratio_score, ndcg_score, target_hit_ratio_score
@@ -23,6 +25,7 @@ from skrecsec.metrics._scorers import (
 
 __all__ = [
     # Scorers: scorer(estimator, X, y)
+    "DetectionScorer",
     "HitRatioScorer",
     "NDCGScorer",
     "RobustnessImprovementScorer",

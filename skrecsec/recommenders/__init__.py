@@ -4,6 +4,7 @@ from skrecsec.recommenders._apr import APRRecommender
 from skrecsec.recommenders._at import ATRecommender
 from skrecsec.recommenders._bpr import BPRRecommender
 from skrecsec.recommenders._ease import EASERecommender
+from skrecsec.recommenders._filtered import FilteredRecommender
 from skrecsec.recommenders._item_knn import ItemKNNRecommender
 from skrecsec.recommenders._mf import MFRecommender
 from skrecsec.recommenders._popularity import PopularityRecommender
@@ -20,6 +21,7 @@ __all__ = [
     "CornacRecommender",
     "DecompositionRecommender",
     "EASERecommender",
+    "FilteredRecommender",
     "ImplicitRecommender",
     "ItemKNNRecommender",
     "LenskitRecommender",

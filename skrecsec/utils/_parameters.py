@@ -220,6 +220,29 @@ y : Ignored
     Not used, present for API consistency by convention.
 """[1:-1]
 
+TEXTS["detector.contamination"] = r"""
+contamination : "auto" or float, default={default(contamination)}
+    Which profiles are called fake: ``"auto"`` leaves that to the detector's own threshold, a
+    share in (0, 0.5] takes so many of the most abnormal.
+"""[1:-1]
+
+TEXTS["detector.attributes"] = f"""
+profile_scores_ : ndarray of shape (n_users,)
+    Scores of the profiles, the lower the more abnormal.
+
+offset_ : float
+    Profiles with lower scores are called fake.
+
+labels_ : ndarray of int of shape (n_users,)
+    1 for a genuine profile, -1 for a fake one.
+
+groups_ : list of SuspiciousGroup
+    Who acts together, on which items, the most surprising first: groups with profiles among
+    them that are called fake.
+
+{TEXTS["features"]}
+"""[1:-1]
+
 TEXTS["recommender.fit"] = f"""
 {TEXTS["ratings"]}
 

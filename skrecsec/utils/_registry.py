@@ -1,4 +1,4 @@
-"""The one list of attacks, recommenders, datasets and scorers, from which all others are made.
+"""The one list of all that is added by name, from which all other lists are made.
 
 Things register where they are defined, so that whoever adds one writes its name there and nowhere
 else: estimator checks, command line, reference pages and the README's table list what is here.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-KINDS = ("attack", "recommender", "dataset", "scorer")
+KINDS = ("attack", "recommender", "detector", "dataset", "scorer")
 
 Thing = TypeVar("Thing", bound=Callable)
 

@@ -1,7 +1,7 @@
 """Checks for estimators of this kind, for use on your own.
 
-`check_estimator`'s checks of scikit-learn hold for recommenders and attacks too, with the
-exceptions named by `expected_failed_checks`; the generators here add what is particular to them.
+`check_estimator`'s checks of scikit-learn hold for recommenders, attacks and detectors too, but for
+those named by `expected_failed_checks`; the generators here add what is particular to them.
 What an estimator is shows in its tags (`estimator_type`), or in what it can do: nothing has to be
 inherited from. A check that fails says which rule is broken, and what it saw::
 
@@ -38,6 +38,12 @@ from skrecsec.utils._estimator_checks._common import (
     check_results_belong_to_the_caller,
     check_same_seed_same_bits,
 )
+from skrecsec.utils._estimator_checks._detectors import (
+    check_detector_does_not_depend_on_order,
+    check_detector_stands_empty_rows,
+    check_labels_follow_from_scores,
+    check_share_is_what_was_asked_for,
+)
 from skrecsec.utils._estimator_checks._recommenders import (
     check_empty_profiles_get_what_is_popular,
     check_empty_rows_and_columns,
@@ -51,6 +57,7 @@ from skrecsec.utils._signatures import describe
 
 __all__ = [
     "attack_checks",
+    "detector_checks",
     "expected_failed_checks",
     "parametrize_with_checks",
     "recommender_checks",
@@ -66,6 +73,7 @@ _EXPECTED_FAILURES = {
         ["check_estimator_sparse_array", "check_estimator_sparse_matrix"],
         "predictions are 2-D, one row of ratings per profile",
     ),
+    "detector": {"check_outliers_fit_predict": "ratings are positive, and may all be genuine"},
 }
 
 
@@ -75,7 +83,7 @@ def expected_failed_checks(estimator) -> dict[str, str]:
     Parameters
     ----------
     estimator : estimator instance
-        A recommender or an attack transformer; for others there are none.
+        A recommender, an attack transformer or a detector; for others there are none.
 
     Returns
     -------
@@ -102,7 +110,7 @@ def parametrize_with_checks(estimators: list) -> Callable:
     Parameters
     ----------
     estimators : list of estimators
-        Recommenders and attack transformers.
+        Recommenders, attack transformers and detectors.
 
     Returns
     -------
@@ -128,9 +136,12 @@ def _check_name(check):
 
 
 def _our_checks(estimator):
-    return {"attack": attack_checks, "recommender": recommender_checks}.get(
-        kind_of(estimator), lambda: ()
-    )()
+    checks = {
+        "attack": attack_checks,
+        "detector": detector_checks,
+        "recommender": recommender_checks,
+    }
+    return checks.get(kind_of(estimator) or "", lambda: ())()
 
 
 @describe
@@ -172,6 +183,26 @@ def attack_checks() -> Iterator[Callable]:
     yield check_poison_is_appended_at_fit_only
     yield check_attack_sees_known_users_only
     yield check_attack_in_pipeline
+    yield from _common_checks()
+
+
+@describe
+def detector_checks() -> Iterator[Callable]:
+    """Yield the checks of the detector contract; each takes an estimator.
+
+    %(checks)s
+
+    Examples
+    --------
+    >>> from skrecsec.detection import LockstepDetector
+    >>> from skrecsec.utils.estimator_checks import detector_checks
+    >>> for check in detector_checks():
+    ...     check(LockstepDetector())
+    """
+    yield check_labels_follow_from_scores
+    yield check_share_is_what_was_asked_for
+    yield check_detector_does_not_depend_on_order
+    yield check_detector_stands_empty_rows
     yield from _common_checks()
 
 

@@ -224,6 +224,8 @@ class _State(tuple):
 def _state(estimator, X):
     try:
         bits = fitted_bits(estimator, X) if hasattr(estimator, "predict") else b""
+        if hasattr(estimator, "profile_scores_"):
+            bits = fitted_bits(estimator)
         if hasattr(estimator, "transform"):
             estimator.transform(X)
             bits = fitted_bits(estimator, X)

@@ -39,10 +39,14 @@ def expect(condition, seen: str) -> None:
 
 
 def kind_of(estimator) -> str | None:
-    """Return "attack", "recommender" or None: what it says it is, or what it can do."""
-    declared = get_tags(estimator).estimator_type
+    """Return "attack", "recommender", "detector" or None: what it says it is, or what it can do."""
+    tags = get_tags(estimator)
+    declared = tags.estimator_type
     if declared in ("attack", "recommender"):
         return declared
+    # Other detectors of outliers take negative numbers as well.
+    if declared == "outlier_detector" and tags.input_tags.positive_only:
+        return "detector"
     if _has(estimator, "fit_transform", "transform") and has_threat_model(estimator):
         return "attack"
     if _has(estimator, "predict", "recommend"):
@@ -106,6 +110,8 @@ def fitted_bits(estimator, X=None) -> bytes:
         indices = poison.indices.astype(np.int64)  # whatever the container chose
         known = getattr(estimator, "known_users_", np.empty(0))
         parts = [estimator.target_items_, known, indices, poison.data]
+    elif kind_of(estimator) == "detector":
+        parts = [estimator.profile_scores_, estimator.labels_]
     else:
         parts = [estimator.predict(make_test_ratings() if X is None else X)]
     return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)

@@ -1,0 +1,159 @@
+"""The contract of detectors."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin
+
+from skrecsec.utils._compat import Number, StrOptions, _fit_context
+from skrecsec.utils._documentation import DocumentationLinkMixin
+from skrecsec.utils._fitting import AtomicFitMixin
+from skrecsec.utils._signatures import complete
+from skrecsec.utils.validation import check_ratings
+
+
+@dataclass(frozen=True, eq=False)
+class SuspiciousGroup:
+    """Profiles that act together, on which items, and how surprising that is.
+
+    Parameters
+    ----------
+    users : ndarray of int of shape (n_members,)
+        Rows of the rating matrix, ascending: who belongs to the group. Genuine users may be among
+        them, namely genuine raters of the items.
+
+    items : ndarray of int of shape (n_group_items,)
+        Columns of the rating matrix, ascending: the suspected target items.
+
+    level : float
+        The rating that they share.
+
+    min_items : int
+        How many of the items a member has given that rating, at least.
+
+    n_users : int
+        How many users have.
+
+    expected : float
+        How many would be expected to by chance.
+
+    score : float
+        How surprising that is, in nats, less what the search for it costs.
+
+    Examples
+    --------
+    >>> from skrecsec.attacks import AverageAttackTransformer
+    >>> from skrecsec.datasets import make_ratings
+    >>> from skrecsec.detection import LockstepDetector
+    >>> X = make_ratings(400, 200, density=0.1, random_state=0)
+    >>> attack = AverageAttackTransformer(random_state=0)
+    >>> group = LockstepDetector().fit(attack.fit_transform(X)).groups_[0]
+    >>> bool((group.items == attack.target_items_).all())
+    True
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    level: float
+    min_items: int
+    n_users: int
+    expected: float
+    score: float
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(items={self.items.tolist()}, level={self.level:g}, "
+            f"min_items={self.min_items}, n_users={self.n_users}, "
+            f"expected={self.expected:.3g}, score={self.score:.1f})"
+        )
+
+
+@complete
+class BaseProfileDetector(
+    AtomicFitMixin, DocumentationLinkMixin, OutlierMixin, BaseEstimator, metaclass=ABCMeta
+):
+    """Base class of detectors: which profiles of a rating matrix are fake.
+
+    A subclass implements `_judge(X)`, which takes checked ratings (CSR) and returns the scores of
+    the profiles, the lower the more abnormal, the score below which ``contamination="auto"`` calls
+    a profile fake, and whatever `_find_groups` needs to explain that.
+
+    There is no `predict`: who acts together is a property of the crowd, and a profile cannot be
+    judged apart from it.
+
+    Parameters
+    ----------
+    %(detector.contamination)s
+
+    See Also
+    --------
+    skrecsec.utils.estimator_checks.detector_checks : What a subclass must pass.
+    """
+
+    _parameter_constraints: dict = {
+        "contamination": [StrOptions({"auto"}), Number(0, 0.5, closed="right")],
+    }
+
+    def __init__(self, *, contamination="auto"):
+        self.contamination = contamination
+
+    @abstractmethod
+    def _judge(self, X) -> tuple[np.ndarray, float, object]:
+        """Return profile scores (n_users,), the automatic threshold, and what explains them."""
+
+    def _find_groups(self, evidence, labels) -> list[SuspiciousGroup]:
+        """Return who acts together, the most surprising first."""
+        return []
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Judge the profiles of a rating matrix.
+
+        %(ratings)s
+
+        Returns
+        -------
+        self : object
+            The fitted detector.
+
+        Raises
+        ------
+        ValueError
+            If `X` or a parameter is invalid.
+        """
+        X = check_ratings(X, estimator=self)
+        scores, offset, evidence = self._judge(X)
+        if not isinstance(self.contamination, str):
+            offset = float(np.percentile(scores, 100 * self.contamination))
+        self.profile_scores_ = scores
+        self.offset_ = offset
+        self.labels_ = np.where(scores < offset, -1, 1)
+        self.groups_ = self._find_groups(evidence, self.labels_)
+        return self
+
+    def fit_predict(self, X, y=None) -> np.ndarray:
+        """Judge the profiles of a rating matrix, and return the verdicts.
+
+        %(ratings)s
+
+        Returns
+        -------
+        labels : ndarray of int of shape (n_users,)
+            1 for a genuine profile, -1 for a fake one: a copy of `labels_`.
+
+        Raises
+        ------
+        ValueError
+            If `X` or a parameter is invalid.
+        """
+        return self.fit(X).labels_.copy()
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.positive_only = True
+        tags.target_tags.required = False
+        return tags

@@ -1,0 +1,312 @@
+"""Groups of items that more users have given one level together than chance explains.
+
+A group is (T, j): the users who gave at least j items of T the level. Chance knows how often each
+user gives the level and how often each item gets it, and that tastes meet: a lift, chosen so that
+few groups of a size that taste makes by the dozen stand out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import gammaln
+
+from skrecsec.utils._compiling import fast_jit, jit
+from skrecsec.utils._ranking import row_blocks
+
+LIFTS = (2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
+# The lift is the least at which at most so many disjoint groups stand out by so much.
+_MOST_GROUPS, NOTABLE = 4, 3.0
+# Kinds of groups: all items of T (0), at least two of them, at least three.
+_KINDS = np.array([0, 2, 3])
+_FEWEST_IN_PAIR = 4
+_FEWEST_PER_ITEM = 3
+_PATIENCE = 3
+
+
+class Groups(NamedTuple):
+    """Groups that were found, by net surprise in descending order.
+
+    Parameters
+    ----------
+    items : ndarray of int of shape (n_groups, max_items)
+        Their items; the end of a row is -1.
+
+    min_items : ndarray of int of shape (n_groups,)
+        How many of them a member has given the level, at least.
+
+    n_users : ndarray of int of shape (n_groups,)
+        How many users have.
+
+    expected : ndarray of shape (n_groups,)
+        How many would by chance.
+
+    net : ndarray of shape (n_groups,)
+        Surprise in nats, less the cost of the search.
+    """
+
+    items: np.ndarray
+    min_items: np.ndarray
+    n_users: np.ndarray
+    expected: np.ndarray
+    net: np.ndarray
+
+
+def find_groups(B, surprise, *, n_seeds: int, max_items: int) -> Groups:
+    """Find groups in a pattern (CSR, ones), given how surprising each item is by itself."""
+    for lift, pairs in zip(LIFTS, _seed_pairs(B, n_seeds), strict=True):
+        found = grow_groups(B, surprise, pairs, lift=lift, max_items=max_items)
+        if len(disjoint(found)) <= _MOST_GROUPS or lift == LIFTS[-1]:
+            break
+    return found
+
+
+def disjoint(groups: Groups) -> list[int]:
+    """Return the notable groups, the best first, that share no item with better ones."""
+    taken: set[int] = set()
+    kept = []
+    for place in range(int(np.searchsorted(-groups.net, -NOTABLE))):
+        items = {int(item) for item in groups.items[place] if item >= 0}
+        if not items & taken:
+            kept.append(place)
+            taken |= items
+    return kept
+
+
+def best_nets(groups: Groups, B) -> np.ndarray:
+    """Return the largest net of a group that each user is in, -inf for none."""
+    by_item = B.tocsc()
+    best = np.full(B.shape[0], -np.inf)
+    _fill_best(groups.items, groups.min_items, groups.net, by_item.indptr, by_item.indices, best)
+    return best
+
+
+def members(B, items, min_items) -> np.ndarray:
+    """Return the users who gave at least so many of these items the level."""
+    return np.flatnonzero(np.asarray(B[:, items].sum(axis=1)).ravel() >= min_items)
+
+
+def _seed_pairs(B, n_seeds):
+    """Return, for each lift, the pairs of items (n_pairs, 2) with the most surprising raters.
+
+    The expected number is the bound without the cap of probabilities at 1. Pairs as surprising as
+    the first that is left out are left out too: what is kept depends on no order.
+    """
+    r, c = np.diff(B.indptr).astype(float), np.bincount(B.indices, minlength=B.shape[1])
+    chance = (r**2).sum() / r.sum() ** 2
+    by_item = sp.csr_array(B.T)
+    best = [(np.empty(0), np.empty((0, 2), dtype=np.int64)) for _ in LIFTS]
+    for rows in row_blocks(B.shape[1], B.shape[1]):
+        pairs = (by_item[rows] @ B).tocoo()
+        first, second = pairs.row + rows.start, pairs.col
+        kept = (pairs.data >= _FEWEST_IN_PAIR) & (first < second)
+        first, second, together = first[kept], second[kept], pairs.data[kept]
+        expected = c[first].astype(float) * c[second] * chance
+        for place, lift in enumerate(LIFTS):
+            surprise = _log_ratio(together, lift * expected)
+            usable = surprise > 0
+            new = np.column_stack([first[usable], second[usable]])
+            surprise = np.concatenate([best[place][0], surprise[usable]])
+            best[place] = _largest(surprise, np.vstack([best[place][1], new]), n_seeds)
+    return [pairs for _, pairs in best]
+
+
+def _largest(values, pairs, n):
+    if values.size > n:
+        kept = values > np.partition(values, values.size - n - 1)[values.size - n - 1]
+        values, pairs = values[kept], pairs[kept]
+    return values, pairs
+
+
+def _log_ratio(observed, expected):
+    """Return how surprising counts above the expected ones are, 0 for others."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        surprise = observed * np.log(observed / expected) - (observed - expected)
+    return np.where(observed > expected, surprise, 0.0)
+
+
+def grow_groups(B, surprise, pairs, *, lift: float, max_items: int) -> Groups:
+    """Grow groups greedily from pairs of items (n_pairs, 2)."""
+    by_item = B.tocsc()
+    c = np.diff(by_item.indptr)
+    usable = c >= _FEWEST_PER_ITEM
+    sizes = np.arange(max_items + 1)
+    n_usable = max(int(usable.sum()), max_items)
+    costs = gammaln(n_usable + 1) - gammaln(sizes + 1) - gammaln(n_usable - sizes + 1) + np.log(3)
+    n_groups = len(pairs) * _KINDS.size
+    items = np.full((n_groups, max_items), -1, dtype=np.int64)
+    min_items, n_members = np.zeros((2, n_groups), dtype=np.int64)
+    expected, net = np.zeros(n_groups), np.full(n_groups, -np.inf)
+    _grow(
+        np.ascontiguousarray(pairs, dtype=np.int64), _KINDS, B.indptr, B.indices, by_item.indptr,
+        by_item.indices, np.diff(B.indptr).astype(float), c.astype(float), usable,
+        np.maximum(surprise - 3, 0), lift, costs, items, min_items, n_members, expected, net,
+    )  # fmt: skip
+    order = np.argsort(-net, kind="stable")
+    order = order[np.isfinite(net[order])]
+    return Groups(items[order], min_items[order], n_members[order], expected[order], net[order])
+
+
+@fast_jit
+def _grow(
+    pairs, kinds, indptr, indices, item_indptr, item_users, r, c, usable, bonus, lift, costs,
+    items, min_items, n_members, expected, net,
+):  # fmt: skip
+    n_users, n_items = r.size, c.size
+    total = r.sum()
+    counts = np.zeros(n_users, dtype=np.int64)
+    chances = np.empty((3, n_users))  # of 0, 1 and 2 items; of all in the first, for kind 0
+    gains = np.zeros(n_items, dtype=np.int64)
+    touched = np.empty(n_items, dtype=np.int64)
+    chosen = np.empty(items.shape[1], dtype=np.int64)
+    max_items = items.shape[1]
+    for seed in range(pairs.shape[0]):
+        third = -1
+        for kind_number in range(kinds.size):
+            group = seed * kinds.size + kind_number
+            j = kinds[kind_number]
+            if j > max_items or (j == 3 and third < 0):
+                continue
+            chances[0] = 1.0
+            chances[1:] = 0.0
+            size, n_here, expected_here, boost = 0, 0, 0.0, 0.0
+            best_size, n_fruitless = 0, 0
+            next_item = pairs[seed, 0]
+            while next_item >= 0:
+                # Add an item, exactly.
+                chosen[size] = next_item
+                size += 1
+                boost += bonus[next_item]
+                for x in range(item_indptr[next_item], item_indptr[next_item + 1]):
+                    counts[item_users[x]] += 1
+                    if j > 0 and counts[item_users[x]] == j:
+                        n_here += 1
+                rate = c[next_item] / total
+                added = 0.0
+                if j == 0:
+                    for u in range(n_users):
+                        chances[0, u] *= min(r[u] * rate, 1.0)
+                        added += chances[0, u]
+                    expected_here = added * lift ** (size - 1)
+                    n_here = 0
+                    for x in range(item_indptr[next_item], item_indptr[next_item + 1]):
+                        n_here += counts[item_users[x]] == size
+                else:
+                    for u in range(n_users):
+                        p = min(r[u] * rate, 1.0)
+                        added += chances[j - 1, u] * p
+                        chances[2, u] += (chances[1, u] - chances[2, u]) * p
+                        chances[1, u] += (chances[0, u] - chances[1, u]) * p
+                        chances[0, u] *= 1 - p
+                    expected_here += added * lift ** (j - 1)
+                # Is it the best so far?
+                if size >= max(j, 2):
+                    if expected_here > n_here / 3:
+                        break
+                    value = n_here * np.log(n_here / expected_here) - (n_here - expected_here)
+                    value += boost - costs[size]
+                    if best_size == 0 or value > net[group]:
+                        best_size, n_fruitless = size, 0
+                        net[group] = value
+                        expected[group], n_members[group] = expected_here, n_here
+                    else:
+                        n_fruitless += 1
+                if size == max_items or n_fruitless == _PATIENCE:
+                    break
+                if size == 1:
+                    next_item = pairs[seed, 1]
+                    continue
+                if size == 2 and j == 3:
+                    next_item = third
+                    continue
+                # Choose the next one, by a bound from above of what is expected.
+                needed = size if j == 0 else j - 1
+                n_touched = 0
+                for place in range(size):
+                    item = chosen[place]
+                    for x in range(item_indptr[item], item_indptr[item + 1]):
+                        u = item_users[x]
+                        if counts[u] != needed:
+                            continue
+                        if _is_later(u, chosen, place, indptr, indices):
+                            continue
+                        for y in range(indptr[u], indptr[u + 1]):
+                            other = indices[y]
+                            if gains[other] == 0:
+                                touched[n_touched] = other
+                                n_touched += 1
+                            gains[other] += 1
+                    if j == 0:
+                        break  # who has all has the first
+                rate = 0.0
+                for u in range(n_users):
+                    rate += (chances[0, u] if j == 0 else chances[j - 1, u]) * r[u]
+                rate *= lift ** (size if j == 0 else j - 1) / total
+                for place in range(size):
+                    gains[chosen[place]] = 0
+                next_item, best_value, best_bonus = -1, -np.inf, 0.0
+                for place in range(n_touched):
+                    item = touched[place]
+                    n_gained = gains[item]
+                    gains[item] = 0
+                    if n_gained == 0 or not usable[item]:
+                        continue
+                    n_then = n_gained if j == 0 else n_here + n_gained
+                    expected_then = rate * c[item] + (0.0 if j == 0 else expected_here)
+                    if expected_then > n_then / 3:
+                        continue
+                    value = n_then * np.log(n_then / expected_then) - (n_then - expected_then)
+                    value += bonus[item]
+                    if value > best_value or (
+                        value == best_value and (bonus[item], -item) > (best_bonus, -next_item)
+                    ):
+                        next_item, best_value, best_bonus = item, value, bonus[item]
+                if j == 0 and size == 2:
+                    third = next_item
+            for place in range(size):
+                item = chosen[place]
+                for x in range(item_indptr[item], item_indptr[item + 1]):
+                    counts[item_users[x]] = 0
+            if best_size > 0:
+                items[group, :best_size] = chosen[:best_size]
+                min_items[group] = best_size if j == 0 else j
+
+
+@fast_jit
+def _is_later(u, chosen, place, indptr, indices):
+    """Return whether a user has one of the items before this place."""
+    for earlier in range(place):
+        item = chosen[earlier]
+        low, high = indptr[u], indptr[u + 1]
+        while low < high:
+            middle = (low + high) // 2
+            if indices[middle] < item:
+                low = middle + 1
+            else:
+                high = middle
+        if low < indptr[u + 1] and indices[low] == item:
+            return True
+    return False
+
+
+@jit
+def _fill_best(items, min_items, net, item_indptr, item_users, best):
+    counts = np.zeros(best.size, dtype=np.int64)
+    for group in range(net.size):
+        for place in range(items.shape[1]):
+            item = items[group, place]
+            if item < 0:
+                break
+            for x in range(item_indptr[item], item_indptr[item + 1]):
+                u = item_users[x]
+                counts[u] += 1
+                if counts[u] >= min_items[group]:
+                    best[u] = max(best[u], net[group])
+        for place in range(items.shape[1]):
+            item = items[group, place]
+            if item < 0:
+                break
+            for x in range(item_indptr[item], item_indptr[item + 1]):
+                counts[item_users[x]] = 0
