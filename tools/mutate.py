@@ -61,6 +61,7 @@ TESTS = {
     "skrecsec/base/_threat.py": ["tests/attacks/test_base_attack.py", *_CRAFTED],
     "skrecsec/metrics/_ranking.py": [
         "tests/metrics/test_ranking_metrics.py",
+        "tests/metrics/test_scorers_see_what_models_see.py::test_masked_predictions_are_not_ranked",
         "tests/test_faults_kinds.py",
     ],
     "skrecsec/metrics/_robustness.py": ["tests/metrics/test_robustness_metrics.py"],

@@ -479,6 +479,13 @@ def test_other_indices_are_refused(rows):
         HeldOut(MATRIX)[rows]
 
 
+def test_rows_of_a_matrix_that_was_broken_are_refused():
+    y = HeldOut(MATRIX.copy())
+    y.matrix.indices[0] = 10**6
+    with pytest.raises(ValueError, match="matrix is no valid sparse matrix"):
+        y[[0]]
+
+
 def test_a_mask_of_another_length_is_refused():
     with pytest.raises(IndexError):
         HeldOut(MATRIX)[np.array([True, False])]

@@ -338,6 +338,14 @@ def test_item_indices_are_a_copy():
     assert_array_equal(items, [1, 0])
 
 
+def test_masked_indices_stand_for_no_item_where_there_may_be_none():
+    masked = np.ma.MaskedArray([2, 1], [True, False])
+    with pytest.raises(ValueError, match="items has masked entries"):
+        check_item_indices(masked, 3, name="items")
+    assert_array_equal(check_item_indices(masked, 3, name="items", lowest=-1), [-1, 1])
+    assert_array_equal(check_item_indices(np.ma.MaskedArray([2, 1]), 3, name="items"), [2, 1])
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -431,6 +439,14 @@ def test_stored_zeros_and_duplicates_are_one_held_out_item_each():
 def test_nothing_held_out_is_acceptable():
     assert held_out_items([-1, -1], 2, 4).nnz == 0
     assert held_out_items([], 0, 4).shape == (0, 4)
+
+
+def test_sparse_held_out_items_of_any_type_but_whole():
+    y = sp.csr_array(([1.5, 0.5], ([0, 1], [2, 0])), shape=(2, 3))
+    assert_array_equal(held_out_items(y, 2, 3).toarray(), [[0, 0, 1], [1, 0, 0]])
+    y.indices[0] = 7
+    with pytest.raises(ValueError, match="y is no valid sparse matrix"):
+        held_out_items(y, 2, 3)
 
 
 @pytest.mark.parametrize(
