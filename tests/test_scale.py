@@ -48,6 +48,7 @@ def peak_memory(function):
 
 # Where the factors are those of another model, these are few as well; and profiles that are given.
 OPTIONS = {
+    "FilteredRecommender": lambda: {"recommender": MFRecommender(4, max_iter=2)},
     "CornacRecommender": lambda: {"model": pytest.importorskip("cornac.models").BPR(k=4)},
     "FixedAttackTransformer": lambda: {
         "profiles": sp.csr_array(([5.0] * 9, ([0] * 9, range(9))), shape=(3, SHAPE[1])),

@@ -78,6 +78,7 @@ TESTS = {
     "skrecsec/utils/validation.py": [
         "tests/utils/test_validation.py",
         "tests/utils/test_sparse.py",
+        "tests/test_faults_kinds.py",
     ],
 }
 
