@@ -58,7 +58,7 @@ def find_groups(B, surprise, *, n_seeds: int, max_items: int) -> Groups:
     """Find groups in a pattern (CSR, ones), given how surprising each item is by itself."""
     for lift, pairs in zip(LIFTS, _seed_pairs(B, n_seeds), strict=True):
         found = grow_groups(B, surprise, pairs, lift=lift, max_items=max_items)
-        if len(disjoint(found)) <= _MOST_GROUPS or lift == LIFTS[-1]:
+        if len(disjoint(found)) <= _MOST_GROUPS:
             break
     return found
 

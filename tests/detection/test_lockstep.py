@@ -15,6 +15,7 @@ from skrecsec import (
     LockstepDetector,
     SegmentAttackTransformer,
 )
+from skrecsec.base import BaseProfileDetector
 from skrecsec.datasets import make_ratings
 from skrecsec.detection._lockstep import EVIDENCE
 
@@ -213,3 +214,19 @@ def test_extreme_matrices(X):
     detector = LockstepDetector().fit(X)
     assert np.isfinite(detector.profile_scores_).all()
     assert (detector.labels_ == 1).all()
+
+
+class Longest(BaseProfileDetector):
+    """Calls those fake who rate most; explains nothing."""
+
+    def _judge(self, X):
+        return -np.diff(X.indptr).astype(float), -200.0, None
+
+
+def test_a_detector_need_not_explain_itself(clean):
+    detector = Longest().fit(sp.vstack([clean, sp.csr_array(np.ones((1, 400)))]))
+    assert detector.groups_ == []
+    assert np.flatnonzero(detector.labels_ == -1).tolist() == [600]
+    assert (Longest(contamination=0.5).fit_predict(clean) == -1).mean() == pytest.approx(
+        0.5, abs=0.1
+    )

@@ -153,14 +153,32 @@ def test_the_greedy_search_finds_the_best_group_of_a_small_matrix(pattern):
     assert found.net[0] == pytest.approx(best)
 
 
-def test_users_have_the_best_group_that_they_are_in(pattern):
-    found = _groups.find_groups(pattern, np.zeros(30), n_seeds=500, max_items=4)
+@pytest.mark.parametrize("max_items", [2, 4])
+def test_users_have_the_best_group_that_they_are_in(max_items, pattern):
+    found = _groups.find_groups(pattern, np.zeros(30), n_seeds=500, max_items=max_items)
     B = pattern.toarray()
     expected = np.full(300, -np.inf)
     for items, j, _, _, net in zip(*found, strict=True):
         inside = B[:, items[items >= 0]].sum(axis=1) >= j
         expected[inside] = np.maximum(expected[inside], net)
     np.testing.assert_array_equal(_groups.best_nets(found, pattern), expected)
+
+
+@pytest.mark.parametrize(("n_blocks", "is_last"), [(1, False), (6, True)])
+def test_many_groups_are_taken_for_tastes(n_blocks, is_last, monkeypatch):
+    monkeypatch.setattr(_groups, "LIFTS", (2.0, 3.0))
+    B = (np.random.default_rng(0).random((2000, 400)) < 0.005).astype(float)
+    for block in range(n_blocks):
+        B[100 * block : 100 * block + 100, 4 * block : 4 * block + 4] = 1
+    X, nothing = check_ratings(B), np.zeros(400)
+    for lift, pairs in zip(_groups.LIFTS, _groups._seed_pairs(X, 50), strict=True):
+        expected = _groups.grow_groups(X, nothing, pairs, lift=lift, max_items=4)
+        if len(_groups.disjoint(expected)) <= 4:
+            break
+    found = _groups.find_groups(X, nothing, n_seeds=50, max_items=4)
+    np.testing.assert_array_equal(found.net, expected.net)
+    assert (lift == _groups.LIFTS[-1]) == is_last
+    assert len(_groups.disjoint(found)) == n_blocks
 
 
 def test_disjoint_groups_share_no_item():
@@ -211,6 +229,13 @@ def test_shared_items_are_counted_as_by_plain_loops(pattern):
     scale = max((high - low) / math.log(5), 0.5)
     expected = (np.array(ratios) - low) / scale - math.log(n / 2)
     np.testing.assert_allclose(_balls.shared_items(pattern, neighbors), expected)
+
+
+def test_rows_without_entries_have_no_largest():
+    B = sp.csr_array(np.diag([1.0, 0, 1]))
+    np.testing.assert_array_equal(_balls.largest_of_rows(B, np.array([3, 4])), [3, 0, 4])
+    nothing = sp.csr_array((3, 3))
+    np.testing.assert_array_equal(_balls.largest_of_rows(nothing, np.empty(0), empty=-1), [-1] * 3)
 
 
 def test_nobody_is_their_own_neighbor(ratings):
