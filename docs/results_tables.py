@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from skrecsec.experiments.paper import _settings
+from skrecsec.experiments.paper._output import panels
 from skrecsec.experiments.paper._settings import OWN_ATTACKS
 from skrecsec.metrics import robustness_improvement_score
 from skrecsec.utils._registry import find
@@ -59,22 +60,11 @@ def cells(table):
     across = "knowledge" if table in ("table3", "table3b") else "method"
     parts = []
     for dataset, title in DATASETS.items():
-        for kind, rows in _panels(table, read(table, dataset)):
+        for kind, rows in panels(table, read(table, dataset)):
             n = sorted({int(row["n"]) for row in rows})
             repeats = f"{n[-1]} repeats" if n[-1] > 1 else "1 repeat"
             parts.append(_cells(table, f"{title}, {kind} ({repeats})", rows, across))
     return "\n".join(parts)
-
-
-def _panels(table, rows):
-    """Yield titles and rows of parts of a table: kinds of targets, or these and recommenders."""
-    panels = {}
-    for kind, title in KINDS.items():
-        for row in rows:
-            if row["targets"] == kind:
-                part = f"{row['method']}, {title}" if table == "table3b" else title
-                panels.setdefault(part, []).append(row)
-    yield from panels.items()
 
 
 def _cells(table, caption, rows, across):

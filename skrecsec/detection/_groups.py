@@ -22,7 +22,8 @@ _MOST_GROUPS, NOTABLE = 4, 3.0
 # Kinds of groups: all items of T (0), at least two of them, at least three.
 _KINDS = np.array([0, 2, 3])
 _FEWEST_IN_PAIR = 4
-_FEWEST_PER_ITEM = 3
+# So many users have to give an item the level before it counts as one that could be attacked.
+FEWEST_PER_ITEM = 3
 _PATIENCE = 3
 
 
@@ -131,7 +132,7 @@ def grow_groups(B, surprise, pairs, *, lift: float, max_items: int) -> Groups:
     """Grow groups greedily from pairs of items (n_pairs, 2)."""
     by_item = B.tocsc()
     c = np.diff(by_item.indptr)
-    usable = c >= _FEWEST_PER_ITEM
+    usable = c >= FEWEST_PER_ITEM
     sizes = np.arange(max_items + 1)
     n_usable = max(int(usable.sum()), max_items)
     costs = gammaln(n_usable + 1) - gammaln(sizes + 1) - gammaln(n_usable - sizes + 1) + np.log(3)
@@ -161,6 +162,7 @@ def _grow(
     gains = np.zeros(n_items, dtype=np.int64)
     touched = np.empty(n_items, dtype=np.int64)
     chosen = np.empty(items.shape[1], dtype=np.int64)
+    n_choices, last_met = 0, np.zeros(n_users, dtype=np.int64)  # so that nobody is counted twice
     max_items = items.shape[1]
     for seed in range(pairs.shape[0]):
         third = -1
@@ -224,14 +226,14 @@ def _grow(
                 # Choose the next one, by a bound from above of what is expected.
                 needed = size if j == 0 else j - 1
                 n_touched = 0
+                n_choices += 1
                 for place in range(size):
                     item = chosen[place]
                     for x in range(item_indptr[item], item_indptr[item + 1]):
                         u = item_users[x]
-                        if counts[u] != needed:
+                        if counts[u] != needed or last_met[u] == n_choices:
                             continue
-                        if _is_later(u, chosen, place, indptr, indices):
-                            continue
+                        last_met[u] = n_choices
                         for y in range(indptr[u], indptr[u + 1]):
                             other = indices[y]
                             if gains[other] == 0:
@@ -272,23 +274,6 @@ def _grow(
             if best_size > 0:
                 items[group, :best_size] = chosen[:best_size]
                 min_items[group] = best_size if j == 0 else j
-
-
-@fast_jit
-def _is_later(u, chosen, place, indptr, indices):
-    """Return whether a user has one of the items before this place."""
-    for earlier in range(place):
-        item = chosen[earlier]
-        low, high = indptr[u], indptr[u + 1]
-        while low < high:
-            middle = (low + high) // 2
-            if indices[middle] < item:
-                low = middle + 1
-            else:
-                high = middle
-        if low < indptr[u + 1] and indices[low] == item:
-            return True
-    return False
 
 
 @jit

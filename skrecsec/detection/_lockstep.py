@@ -9,7 +9,15 @@ import scipy.sparse as sp
 
 from skrecsec.base import BaseProfileDetector, SuspiciousGroup
 from skrecsec.detection._balls import largest_of_rows, look_alikes, shared_items
-from skrecsec.detection._groups import NOTABLE, Groups, best_nets, disjoint, find_groups, members
+from skrecsec.detection._groups import (
+    FEWEST_PER_ITEM,
+    NOTABLE,
+    Groups,
+    best_nets,
+    disjoint,
+    find_groups,
+    members,
+)
 from skrecsec.detection._items import ItemEvidence, examine_items
 from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._registry import register
@@ -20,8 +28,6 @@ from skrecsec.utils.validation import find_rating_levels, project_to_levels
 EVIDENCE = ("items", "groups", "balls")
 # A group has to stand out by this, since tastes make groups as well; who is in none has the other.
 _GROUP_PRIOR, _NO_GROUP = 3.0, -20.0
-# So many users have to give an item the level before it counts as one that could be attacked.
-_FEWEST_PER_ITEM = 3
 
 
 class _Level(NamedTuple):
@@ -172,15 +178,16 @@ class LockstepDetector(BaseProfileDetector):
             "extremes": sorted({0, levels.size - 1}),
         }[self.levels]
         rated = np.flatnonzero(np.diff(X.indptr))
+        profiles = X[rated]  # with the ratings of X, in the same order
         with single_threaded():
             neighbors = (
-                look_alikes(X[rated], numbers == levels.size - 1) if "balls" in kinds else None
+                look_alikes(profiles, numbers == levels.size - 1) if "balls" in kinds else None
             )
             found = []
             for number in looked_at:
                 is_extreme = number in (0, levels.size - 1)
                 cost = _cost(number, levels.size)
-                level = _Pattern(X[rated], numbers == number, levels[number], cost, is_extreme)
+                level = _Pattern(profiles, numbers == number, levels[number], cost, is_extreme)
                 found.append(self._examine(level, kinds, neighbors))
         scores = np.max([level.scores for level in found], axis=0)
         is_fake = np.max([level.verdicts for level in found], axis=0) > self.threshold
@@ -241,7 +248,7 @@ def _add_up(pattern, B, items, groups, group_scores, shared):
     scores, verdicts = group_scores + balls, _positive(group_scores) + _positive(balls)
     by_item = np.full(B.shape[0], -1)
     if items is not None and B.nnz:
-        n_attackable = (np.bincount(B.indices, minlength=B.shape[1]) >= _FEWEST_PER_ITEM).sum()
+        n_attackable = (np.bincount(B.indices, minlength=B.shape[1]) >= FEWEST_PER_ITEM).sum()
         item_scores = items.combined - np.log(max(n_attackable, 1))
         single = largest_of_rows(B, item_scores[B.indices] + shared, empty=-np.inf)
         scores = np.maximum(scores, single)

@@ -49,7 +49,7 @@ def table_as_markdown(name: str, rows: list[dict]) -> str:
     if name in ("table3", "table3b"):
         across, down = ("knowledge", "attack")
     parts = []
-    for title, chosen in _panels(name, rows):
+    for title, chosen in panels(name, rows):
         columns = list(dict.fromkeys(row[across] for row in chosen))
         cells = {(row[down], row[across]): row for row in chosen}
         heading = [title, *map(_as_heading, columns)]
@@ -62,15 +62,15 @@ def table_as_markdown(name: str, rows: list[dict]) -> str:
     return "\n\n".join([*parts, note]) + "\n"
 
 
-def _panels(name, rows):
-    """Yield titles and rows of what is set apart: kinds of targets, or these and recommenders."""
-    panels = {}
+def panels(name: str, rows: list[dict]):
+    """Return titles and rows of what is set apart: kinds of targets, or these and recommenders."""
+    found: dict[str, list[dict]] = {}
     for row in rows:
         title = f"{row['targets']} targets"
         if name == "table3b":
             title = f"{row['method']}, {title}"
-        panels.setdefault(title, []).append(row)
-    return panels.items()
+        found.setdefault(title, []).append(row)
+    return found.items()
 
 
 def _as_heading(column):

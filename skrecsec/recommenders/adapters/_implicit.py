@@ -89,7 +89,7 @@ class ImplicitRecommender(BaseAdapterRecommender):
 
     def _fit_interactions(self, X):
         with single_threaded():  # `implicit` warns at once of threads that would be in its way
-            model = self._make_model()
+            model = _copy_of(self.model)
             if hasattr(model, "num_threads"):
                 model.num_threads = self.n_jobs
             seed = self._draw_seed()
@@ -98,10 +98,6 @@ class ImplicitRecommender(BaseAdapterRecommender):
             model.fit(_as_matrix(X), show_progress=False)
         self.model_ = model
         self._fold_in = _make_fold_in(model, X, self.fold_in_reg)
-
-    def _make_model(self):
-        """Return the model to fit."""
-        return _copy_of(self.model)
 
     @available_if(lambda self: hasattr(self.model_, "user_factors"))
     def predict_training_rows(self, rows) -> np.ndarray:
