@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from skrecsec.utils._compat import Number, StrOptions, _fit_context
 from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
+from skrecsec.utils._items import check_item_indices
 from skrecsec.utils._signatures import complete
 from skrecsec.utils.validation import check_ratings
 
@@ -77,9 +78,10 @@ class BaseProfileDetector(
 ):
     """Base class of detectors: which profiles of a rating matrix are fake.
 
-    A subclass implements `_judge(X)`, which takes checked ratings (CSR) and returns the scores of
-    the profiles, the lower the more abnormal, the score below which ``contamination="auto"`` calls
-    a profile fake, and whatever `_find_groups` needs to explain that.
+    A subclass implements `_judge(X, is_trusted)`, which takes checked ratings (CSR) and who is
+    known to be genuine, and returns the scores of the profiles, the lower the more abnormal, the
+    score below which ``contamination="auto"`` calls a profile fake, and whatever `_find_groups`
+    needs to explain that.
 
     There is no `predict`: who acts together is a property of the crowd, and a profile cannot be
     judged apart from it.
@@ -88,6 +90,8 @@ class BaseProfileDetector(
     ----------
     %(detector.contamination)s
 
+    %(detector.trusted_users)s
+
     See Also
     --------
     skrecsec.utils.estimator_checks.detector_checks : What a subclass must pass.
@@ -95,13 +99,15 @@ class BaseProfileDetector(
 
     _parameter_constraints: dict = {
         "contamination": [StrOptions({"auto"}), Number(0, 0.5, closed="right")],
+        "trusted_users": ["array-like", None],
     }
 
-    def __init__(self, *, contamination="auto"):
+    def __init__(self, *, contamination="auto", trusted_users=None):
         self.contamination = contamination
+        self.trusted_users = trusted_users
 
     @abstractmethod
-    def _judge(self, X) -> tuple[np.ndarray, float, object]:
+    def _judge(self, X, is_trusted) -> tuple[np.ndarray, float, object]:
         """Return profile scores (n_users,), the automatic threshold, and what explains them."""
 
     def _find_groups(self, evidence, labels) -> list[SuspiciousGroup]:
@@ -125,14 +131,28 @@ class BaseProfileDetector(
             If `X` or a parameter is invalid.
         """
         X = check_ratings(X, estimator=self)
-        scores, offset, evidence = self._judge(X)
+        is_trusted = self._find_trusted(X.shape[0])
+        scores, offset, evidence = self._judge(X, is_trusted)
         if not isinstance(self.contamination, str):
             offset = float(np.percentile(scores, 100 * self.contamination))
+        if is_trusted.any():
+            # They are above the threshold, too, where all others are below it.
+            scores = np.where(is_trusted, max(scores.max(), offset), scores)
         self.profile_scores_ = scores
         self.offset_ = offset
         self.labels_ = np.where(scores < offset, -1, 1)
         self.groups_ = self._find_groups(evidence, self.labels_)
         return self
+
+    def _find_trusted(self, n_users):
+        """Return which rows are known to be genuine."""
+        is_trusted = np.zeros(n_users, dtype=bool)
+        if self.trusted_users is not None:
+            users = check_item_indices(
+                self.trusted_users, n_users, name="trusted_users", what="user"
+            )
+            is_trusted[users] = True
+        return is_trusted
 
     def fit_predict(self, X, y=None) -> np.ndarray:
         """Judge the profiles of a rating matrix, and return the verdicts.

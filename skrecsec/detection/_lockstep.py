@@ -57,6 +57,8 @@ class LockstepDetector(BaseProfileDetector):
     ----------
     %(detector.contamination)s
 
+    %(detector.trusted_users)s
+
     evidence : tuple of {"items", "groups", "balls"}, default=("items", "groups", "balls")
         Which evidence is used, one kind or more:
 
@@ -155,20 +157,21 @@ class LockstepDetector(BaseProfileDetector):
         self,
         *,
         contamination="auto",
+        trusted_users=None,
         evidence=EVIDENCE,
         levels="all",
         threshold=3.0,
         n_seeds=1500,
         max_items=8,
     ):
-        super().__init__(contamination=contamination)
+        super().__init__(contamination=contamination, trusted_users=trusted_users)
         self.evidence = evidence
         self.levels = levels
         self.threshold = threshold
         self.n_seeds = n_seeds
         self.max_items = max_items
 
-    def _judge(self, X):
+    def _judge(self, X, is_trusted):
         kinds = _check_evidence(self.evidence)
         levels = find_rating_levels(X.data)
         numbers = np.searchsorted(levels, project_to_levels(X.data, levels))

@@ -8,7 +8,9 @@ from numpy.typing import ArrayLike
 __all__ = ["check_item_indices", "check_target_items"]
 
 
-def check_item_indices(values: ArrayLike, n_items: int, *, name: str, lowest: int = 0):
+def check_item_indices(
+    values: ArrayLike, n_items: int, *, name: str, lowest: int = 0, what: str = "item"
+):
     """Return item indices as a 1-D int64 array, or say what is wrong with them.
 
     Parameters
@@ -24,6 +26,9 @@ def check_item_indices(values: ArrayLike, n_items: int, *, name: str, lowest: in
 
     lowest : int, default=0
         The lowest value allowed; -1 where that stands for "no item".
+
+    what : str, default="item"
+        What they are indices of: rows are users.
 
     Returns
     -------
@@ -48,27 +53,32 @@ def check_item_indices(values: ArrayLike, n_items: int, *, name: str, lowest: in
     try:
         items = np.asarray(values)
     except ValueError:
-        raise ValueError(f"{name} must be a 1-D array of item indices, got ragged rows.") from None
+        raise ValueError(
+            f"{name} must be a 1-D array of {what} indices, got ragged rows."
+        ) from None
     if items.ndim != 1:
         raise ValueError(
-            f"{name} must be a 1-D array of item indices, got an array of shape {items.shape}."
+            f"{name} must be a 1-D array of {what} indices, got an array of shape {items.shape}."
         )
     if items.dtype.kind == "f":
         if np.isnan(items).any():
             raise ValueError(f"{name} contains NaN.")
         not_whole = items[items != np.floor(items)]
         if not_whole.size:
-            raise ValueError(f"{name} must hold integer item indices, got {not_whole[0]}.")
+            raise ValueError(f"{name} must hold integer {what} indices, got {not_whole[0]}.")
     elif items.dtype.kind not in "iu":
-        remedy = " (names of items go with a data frame)" if items.dtype.kind in "UO" else ""
-        raise ValueError(f"{name} must hold integer item indices, got dtype {items.dtype}{remedy}.")
+        is_name = what == "item" and items.dtype.kind in "UO"
+        remedy = " (names of items go with a data frame)" if is_name else ""
+        raise ValueError(
+            f"{name} must hold integer {what} indices, got dtype {items.dtype}{remedy}."
+        )
     # Compared before the cast, which would wrap what does not fit into int64.
     outside = items[(items < lowest) | (items >= n_items)]
     if outside.size:
         none = " or -1 for none" if lowest == -1 else ""
         raise ValueError(
-            f"{name} must hold item indices from 0 to {n_items - 1}{none} "
-            f"(X has {n_items} items), got {outside[0]}."
+            f"{name} must hold {what} indices from 0 to {n_items - 1}{none} "
+            f"(X has {n_items} {what}s), got {outside[0]}."
         )
     return items.astype(np.int64)
 

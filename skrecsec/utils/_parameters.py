@@ -226,6 +226,12 @@ contamination : "auto" or float, default={default(contamination)}
     share in (0, 0.5] takes so many of the most abnormal.
 """[1:-1]
 
+TEXTS["detector.trusted_users"] = r"""
+trusted_users : array-like of int of shape (n_trusted,), default={default(trusted_users)}
+    Rows of the rating matrix that are known to be genuine: they are never called fake, and have
+    the highest of the scores.
+"""[1:-1]
+
 TEXTS["detector.attributes"] = f"""
 profile_scores_ : ndarray of shape (n_users,)
     Scores of the profiles, the lower the more abnormal.

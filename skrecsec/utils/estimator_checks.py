@@ -43,6 +43,7 @@ from skrecsec.utils._estimator_checks._detectors import (
     check_detector_stands_empty_rows,
     check_labels_follow_from_scores,
     check_share_is_what_was_asked_for,
+    check_trusted_users_are_never_flagged,
 )
 from skrecsec.utils._estimator_checks._recommenders import (
     check_empty_profiles_get_what_is_popular,
@@ -201,6 +202,7 @@ def detector_checks() -> Iterator[Callable]:
     """
     yield check_labels_follow_from_scores
     yield check_share_is_what_was_asked_for
+    yield check_trusted_users_are_never_flagged
     yield check_detector_does_not_depend_on_order
     yield check_detector_stands_empty_rows
     yield from _common_checks()

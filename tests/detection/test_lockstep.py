@@ -219,7 +219,7 @@ def test_extreme_matrices(X):
 class Longest(BaseProfileDetector):
     """Calls those fake who rate most; explains nothing."""
 
-    def _judge(self, X):
+    def _judge(self, X, is_trusted):
         return -np.diff(X.indptr).astype(float), -200.0, None
 
 

@@ -41,6 +41,22 @@ def check_share_is_what_was_asked_for(estimator):
 
 
 @states_its_rule
+def check_trusted_users_are_never_flagged(estimator):
+    """Trusted users are called genuine whatever the detector thinks; wrong ones are refused."""
+    X = make_test_ratings()
+    fitted = prepared(estimator).set_params(contamination=0.1).fit(X)
+    worst = np.argsort(fitted.profile_scores_)[:3]
+    fitted = prepared(estimator).set_params(contamination=0.1, trusted_users=worst).fit(X)
+    expect((fitted.labels_[worst] == 1).all(), "a trusted user is called fake")
+    try:
+        prepared(estimator).set_params(trusted_users=[X.shape[0]]).fit(X)
+    except ValueError as error:
+        expect("trusted_users" in str(error), "the message does not name trusted_users")
+    else:
+        expect(False, "a trusted user that is no row is not refused")
+
+
+@states_its_rule
 def check_detector_does_not_depend_on_order(estimator):
     """Other orders of users and items give the same scores in that order."""
     X = make_test_ratings()
