@@ -1,8 +1,9 @@
 """Groups of items that more users have given one level together than chance explains.
 
 A group is (T, j): the users who gave at least j items of T the level. Chance knows how often each
-user gives the level and how often each item gets it, and that tastes meet: a lift, chosen so that
-few groups of a size that taste makes by the dozen stand out.
+user gives the level and how often each item gets it, and that tastes meet, by a lift. Tastes make
+groups all the same, of sequels for example; what they do not make is that all who rate the items
+agree, which `_agreement` looks at.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from scipy.special import gammaln
 from skrecsec.utils._compiling import fast_jit, jit
 from skrecsec.utils._ranking import row_blocks
 
-LIFTS = (2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
-# The lift is the least at which at most so many disjoint groups stand out by so much.
-_MOST_GROUPS, NOTABLE = 4, 3.0
+# Pairs of items meet so many times as often as chance says, since tastes do.
+LIFT = 2.0
+# Groups that stand out by so much are shown.
+NOTABLE = 3.0
 # Kinds of groups: all items of T (0), at least two of them, at least three.
 _KINDS = np.array([0, 2, 3])
 _FEWEST_IN_PAIR = 4
@@ -57,11 +59,7 @@ class Groups(NamedTuple):
 
 def find_groups(B, surprise, *, n_seeds: int, max_items: int) -> Groups:
     """Find groups in a pattern (CSR, ones), given how surprising each item is by itself."""
-    for lift, pairs in zip(LIFTS, _seed_pairs(B, n_seeds), strict=True):
-        found = grow_groups(B, surprise, pairs, lift=lift, max_items=max_items)
-        if len(disjoint(found)) <= _MOST_GROUPS:
-            break
-    return found
+    return grow_groups(B, surprise, _seed_pairs(B, n_seeds), max_items=max_items)
 
 
 def disjoint(groups: Groups) -> list[int]:
@@ -90,7 +88,7 @@ def members(B, items, min_items) -> np.ndarray:
 
 
 def _seed_pairs(B, n_seeds):
-    """Return, for each lift, the pairs of items (n_pairs, 2) with the most surprising raters.
+    """Return the pairs of items (n_pairs, 2) with the most surprising raters.
 
     The expected number is the bound without the cap of probabilities at 1. Pairs as surprising as
     the first that is left out are left out too: what is kept depends on no order.
@@ -98,20 +96,18 @@ def _seed_pairs(B, n_seeds):
     r, c = np.diff(B.indptr).astype(float), np.bincount(B.indices, minlength=B.shape[1])
     chance = (r**2).sum() / r.sum() ** 2
     by_item = sp.csr_array(B.T)
-    best = [(np.empty(0), np.empty((0, 2), dtype=np.int64)) for _ in LIFTS]
+    surprises, best = np.empty(0), np.empty((0, 2), dtype=np.int64)
     for rows in row_blocks(B.shape[1], B.shape[1]):
         pairs = (by_item[rows] @ B).tocoo()
         first, second = pairs.row + rows.start, pairs.col
         kept = (pairs.data >= _FEWEST_IN_PAIR) & (first < second)
         first, second, together = first[kept], second[kept], pairs.data[kept]
-        expected = c[first].astype(float) * c[second] * chance
-        for place, lift in enumerate(LIFTS):
-            surprise = _log_ratio(together, lift * expected)
-            usable = surprise > 0
-            new = np.column_stack([first[usable], second[usable]])
-            surprise = np.concatenate([best[place][0], surprise[usable]])
-            best[place] = _largest(surprise, np.vstack([best[place][1], new]), n_seeds)
-    return [pairs for _, pairs in best]
+        surprise = _log_ratio(together, LIFT * chance * c[first] * c[second])
+        usable = surprise > 0
+        new = np.column_stack([first[usable], second[usable]])
+        surprises = np.concatenate([surprises, surprise[usable]])
+        surprises, best = _largest(surprises, np.vstack([best, new]), n_seeds)
+    return best
 
 
 def _largest(values, pairs, n):
@@ -128,7 +124,7 @@ def _log_ratio(observed, expected):
     return np.where(observed > expected, surprise, 0.0)
 
 
-def grow_groups(B, surprise, pairs, *, lift: float, max_items: int) -> Groups:
+def grow_groups(B, surprise, pairs, *, max_items: int, lift: float = LIFT) -> Groups:
     """Grow groups greedily from pairs of items (n_pairs, 2)."""
     by_item = B.tocsc()
     c = np.diff(by_item.indptr)

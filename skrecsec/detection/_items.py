@@ -62,6 +62,13 @@ def examine_items(X, at_level) -> ItemEvidence:
     return ItemEvidence(surprise, combined, share * n_ratings, mostly_fake)
 
 
+def level_prior(X, at_level):
+    """Return a and b of a beta prior of the share of a level among the ratings of each item."""
+    n_ratings = np.bincount(X.indices, minlength=X.shape[1])
+    n_given = np.bincount(X.indices[at_level], minlength=X.shape[1])
+    return beta_prior(*prior_of_share(n_given, n_ratings))
+
+
 def prior_of_share(n_given, n_ratings):
     """Return mean and variance of the share of a level among the ratings of each item.
 
@@ -87,11 +94,19 @@ def prior_of_share(n_given, n_ratings):
     return np.interp(x, middles, means), np.interp(x, middles, variances)
 
 
-def beta_binomial_surprise(n_given, n_ratings, share, variance):
-    """Return -log of the upper tail of beta-binomials at `n_given` of `n_ratings`."""
+def beta_prior(share, variance):
+    """Return a and b of beta distributions with this mean and variance, a + b at least 1."""
     total = np.maximum(share * (1 - share) / variance - 1, 1)
-    tails = _log_tails(n_given, n_ratings, share * total, (1 - share) * total)
-    return np.where(n_given >= _MIN_GIVEN, np.maximum(-tails, 0), 0.0)
+    return share * total, (1 - share) * total
+
+
+def beta_binomial_surprise(n_given, n_ratings, share, variance, fewest=_MIN_GIVEN):
+    """Return -log of the upper tail of beta-binomials at `n_given` of `n_ratings`.
+
+    It is 0 for numbers below `fewest`.
+    """
+    tails = _log_tails(n_given, n_ratings, *beta_prior(share, variance))
+    return np.where(n_given >= fewest, np.maximum(-tails, 0), 0.0)
 
 
 def _as_of_few(surprise, n_items):

@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.base import BaseProfileDetector, SuspiciousGroup
+from skrecsec.detection._agreement import as_agreed
 from skrecsec.detection._balls import largest_of_rows, look_alikes, shared_items
 from skrecsec.detection._groups import (
     FEWEST_PER_ITEM,
@@ -18,7 +19,7 @@ from skrecsec.detection._groups import (
     find_groups,
     members,
 )
-from skrecsec.detection._items import ItemEvidence, examine_items
+from skrecsec.detection._items import ItemEvidence, examine_items, level_prior
 from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -210,6 +211,8 @@ class LockstepDetector(BaseProfileDetector):
             surprise = items.surprise
         if "groups" in kinds:
             groups = find_groups(B, surprise, n_seeds=self.n_seeds, max_items=self.max_items)
+            prior = level_prior(pattern.X, pattern.at_level)
+            groups = as_agreed(pattern.X, pattern.at_level, groups, *prior)
             nets = best_nets(groups, B) - _GROUP_PRIOR
             group_scores = np.where(np.isfinite(nets), nets, _NO_GROUP)
         shared = np.zeros(B.nnz) if neighbors is None else shared_items(B, neighbors)
