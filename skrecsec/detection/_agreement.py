@@ -19,15 +19,15 @@ from skrecsec.utils._compiling import jit
 _CORRELATION = 0.75
 # Groups differ by so much in how far their raters agree; its share lies within these bounds.
 _VARIANCE, _LOWEST_SHARE, _HIGHEST_SHARE = 0.02, 0.03, 0.97
-# A group whose raters agree less than that, in nats, is not worth more than `_MOST` without it.
-_LEAST, _MOST = 5.4, 6.0
+# In nats: a group whose raters agree less is a matter of taste, and has less net surprise.
+_LEAST, _TASTE = 5.4, 3.0
 
 
 def as_agreed(X, at_level, groups, a, b) -> Groups:
     """Return groups with less net surprise where raters of the items disagree, the best first."""
     agreed = agreement(X, at_level, groups, a, b)
-    most = np.where(agreed >= _LEAST, np.inf, _MOST * (0.5 + 0.5 * agreed / _LEAST))
-    net = np.minimum(groups.net, most)
+    as_taste = np.minimum(groups.net - _TASTE, _TASTE * agreed / _LEAST)
+    net = np.where(agreed >= _LEAST, groups.net, as_taste)
     order = np.argsort(-net, kind="stable")
     return Groups(*(values[order] for values in groups._replace(net=net)))
 

@@ -20,10 +20,12 @@ from skrecsec.utils._ranking import row_blocks
 # Pairs of items meet so many times as often as chance says, since tastes do.
 LIFT = 2.0
 # Groups that stand out by so much are shown.
-NOTABLE = 3.0
+NOTABLE = 0.0
 # Kinds of groups: all items of T (0), at least two of them, at least three.
 _KINDS = np.array([0, 2, 3])
 _FEWEST_IN_PAIR = 4
+# Groups are grown from the pairs of so many suspicious items, too.
+_N_SUSPICIOUS = 25
 # So many users have to give an item the level before it counts as one that could be attacked.
 FEWEST_PER_ITEM = 3
 _PATIENCE = 3
@@ -59,7 +61,8 @@ class Groups(NamedTuple):
 
 def find_groups(B, surprise, *, n_seeds: int, max_items: int) -> Groups:
     """Find groups in a pattern (CSR, ones), given how surprising each item is by itself."""
-    return grow_groups(B, surprise, _seed_pairs(B, n_seeds), max_items=max_items)
+    pairs = np.vstack([_seed_pairs(B, n_seeds), _suspicious_pairs(surprise)])
+    return grow_groups(B, surprise, pairs, max_items=max_items)
 
 
 def disjoint(groups: Groups) -> list[int]:
@@ -108,6 +111,18 @@ def _seed_pairs(B, n_seeds):
         surprises = np.concatenate([surprises, surprise[usable]])
         surprises, best = _largest(surprises, np.vstack([best, new]), n_seeds)
     return best
+
+
+def _suspicious_pairs(surprise):
+    """Return the pairs of the items that surprise most by themselves.
+
+    Profiles that share the targets out have few pairs in common.
+    """
+    n = min(_N_SUSPICIOUS, surprise.size - 1)
+    least = np.partition(surprise, surprise.size - n - 1)[surprise.size - n - 1] if n > 0 else 0
+    items = np.flatnonzero(surprise > max(least, 0))
+    first, second = np.triu_indices(items.size, 1)
+    return np.column_stack([items[first], items[second]])
 
 
 def _largest(values, pairs, n):

@@ -27,8 +27,10 @@ from skrecsec.utils._threads import single_threaded
 from skrecsec.utils.validation import find_rating_levels, project_to_levels
 
 EVIDENCE = ("items", "groups", "balls")
-# A group has to stand out by this, since tastes make groups as well; who is in none has the other.
-_GROUP_PRIOR, _NO_GROUP = 3.0, -20.0
+# The evidence of groups against who is in none.
+_NO_GROUP = -20.0
+# In nats: items of such groups are odd because of the group.
+_EXPLAINS = 3.0
 
 
 class _Level(NamedTuple):
@@ -208,12 +210,12 @@ class LockstepDetector(BaseProfileDetector):
         group_scores = np.full(B.shape[0], _NO_GROUP)
         if "items" in kinds:
             items = examine_items(pattern.X, pattern.at_level)
-            surprise = items.surprise
+            surprise = items.combined
         if "groups" in kinds:
             groups = find_groups(B, surprise, n_seeds=self.n_seeds, max_items=self.max_items)
             prior = level_prior(pattern.X, pattern.at_level)
             groups = as_agreed(pattern.X, pattern.at_level, groups, *prior)
-            nets = best_nets(groups, B) - _GROUP_PRIOR
+            nets = best_nets(groups, B)
             group_scores = np.where(np.isfinite(nets), nets, _NO_GROUP)
         shared = np.zeros(B.nnz) if neighbors is None else shared_items(B, neighbors)
         return _add_up(pattern, B, items, groups, group_scores, shared)
@@ -278,7 +280,7 @@ def _explained_away(groups, B):
     """Return which items are odd because of a group: then nobody else is blamed for them."""
     is_in_group = np.zeros(B.shape[1], dtype=bool)
     for place in disjoint(groups) if groups is not None else []:
-        if groups.net[place] > _GROUP_PRIOR + NOTABLE:
+        if groups.net[place] > _EXPLAINS:
             is_in_group[groups.items[place][groups.items[place] >= 0]] = True
     return is_in_group
 
