@@ -29,6 +29,7 @@ from skrecsec.utils.validation import find_rating_levels, project_to_levels
 EVIDENCE = ("items", "groups", "balls")
 # The evidence of groups against who is in none.
 _NO_GROUP = -20.0
+_LEAST_SHARED = -2.0
 # In nats: items of such groups are odd because of the group.
 _EXPLAINS = 3.0
 
@@ -253,7 +254,7 @@ def _add_up(pattern, B, items, groups, group_scores, shared):
     """Add the evidence of one level up: scores, what the automatic rule compares, and why."""
     without = shared.min() if B.nnz else 0.0
     balls = largest_of_rows(B, shared, empty=without)
-    scores, verdicts = group_scores + balls, _positive(group_scores) + _positive(balls)
+    scores, verdicts = _joined(group_scores, balls), _positive(group_scores) + _positive(balls)
     by_item = np.full(B.shape[0], -1)
     if items is not None and B.nnz:
         n_attackable = (np.bincount(B.indices, minlength=B.shape[1]) >= FEWEST_PER_ITEM).sum()
@@ -326,6 +327,15 @@ def _cost(number, n_levels):
     if number == n_levels - 1:
         return 0.0
     return (1 if number == 0 else 2) * np.log(n_levels)
+
+
+def _joined(group_scores, balls):
+    """Return the sum of the evidence of groups and of balls.
+
+    A group that stands by itself is not refuted by members that look genuine: they may be copies.
+    """
+    floor = _LEAST_SHARED + 0.1 * (balls - _LEAST_SHARED)
+    return group_scores + np.where(group_scores > _EXPLAINS, np.maximum(balls, floor), balls)
 
 
 def _positive(values):
