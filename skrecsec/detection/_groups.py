@@ -105,7 +105,7 @@ def _seed_pairs(B, n_seeds):
         first, second = pairs.row + rows.start, pairs.col
         kept = (pairs.data >= _FEWEST_IN_PAIR) & (first < second)
         first, second, together = first[kept], second[kept], pairs.data[kept]
-        surprise = _log_ratio(together, LIFT * chance * c[first] * c[second])
+        surprise = log_ratio(together, LIFT * chance * c[first] * c[second])
         usable = surprise > 0
         new = np.column_stack([first[usable], second[usable]])
         surprises = np.concatenate([surprises, surprise[usable]])
@@ -132,7 +132,7 @@ def _largest(values, pairs, n):
     return values, pairs
 
 
-def _log_ratio(observed, expected):
+def log_ratio(observed, expected):
     """Return how surprising counts above the expected ones are, 0 for others."""
     with np.errstate(divide="ignore", invalid="ignore"):
         surprise = observed * np.log(observed / expected) - (observed - expected)

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from skrecsec.base import BaseProfileDetector, SuspiciousGroup
 from skrecsec.detection._agreement import as_agreed
 from skrecsec.detection._balls import largest_of_rows, look_alikes, shared_items
+from skrecsec.detection._crowds import find_crowd
 from skrecsec.detection._groups import (
     FEWEST_PER_ITEM,
     NOTABLE,
@@ -219,7 +220,7 @@ class LockstepDetector(BaseProfileDetector):
             nets = best_nets(groups, B)
             group_scores = np.where(np.isfinite(nets), nets, _NO_GROUP)
         shared = np.zeros(B.nnz) if neighbors is None else shared_items(B, neighbors)
-        return _add_up(pattern, B, items, groups, group_scores, shared)
+        return _add_up(pattern, B, items, groups, group_scores, shared, self.max_items)
 
     def _find_groups(self, evidence, labels):
         rated, found = evidence
@@ -250,14 +251,16 @@ class _Pattern(NamedTuple):
         return sp.csr_array((np.ones(indices.size), indices, indptr), shape=self.X.shape)
 
 
-def _add_up(pattern, B, items, groups, group_scores, shared):
+def _add_up(pattern, B, items, groups, group_scores, shared, max_items):
     """Add the evidence of one level up: scores, what the automatic rule compares, and why."""
     without = shared.min() if B.nnz else 0.0
     balls = largest_of_rows(B, shared, empty=without)
+    n_attackable = (np.bincount(B.indices, minlength=B.shape[1]) >= FEWEST_PER_ITEM).sum()
+    crowd = find_crowd(B, balls, n_attackable=n_attackable, max_items=max_items)
+    balls = balls + crowd.bonus
     scores, verdicts = _joined(group_scores, balls), _positive(group_scores) + _positive(balls)
     by_item = np.full(B.shape[0], -1)
     if items is not None and B.nnz:
-        n_attackable = (np.bincount(B.indices, minlength=B.shape[1]) >= FEWEST_PER_ITEM).sum()
         item_scores = items.combined - np.log(max(n_attackable, 1))
         single = largest_of_rows(B, item_scores[B.indices] + shared, empty=-np.inf)
         scores = np.maximum(scores, single)
