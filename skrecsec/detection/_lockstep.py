@@ -258,13 +258,15 @@ def _add_up(pattern, B, items, groups, group_scores, shared, max_items):
     n_attackable = (np.bincount(B.indices, minlength=B.shape[1]) >= FEWEST_PER_ITEM).sum()
     crowd = find_crowd(B, balls, n_attackable=n_attackable, max_items=max_items)
     balls = balls + crowd.bonus
-    scores, verdicts = _joined(group_scores, balls), _positive(group_scores) + _positive(balls)
+    scores = _joined(group_scores, balls)
+    verdicts = _positive(_verdicts_of_groups(groups, B)) + _positive(balls)
     by_item = np.full(B.shape[0], -1)
     if items is not None and B.nnz:
         item_scores = items.combined - np.log(max(n_attackable, 1))
         single = largest_of_rows(B, item_scores[B.indices] + shared, empty=-np.inf)
         scores = np.maximum(scores, single)
-        counts = items.mostly_fake & ~_explained_away(groups, B) & pattern.is_extreme
+        explained = _explained_away(groups, B) | _explained_by_crowd(crowd, B, balls, items)
+        counts = items.mostly_fake & ~explained & pattern.is_extreme
         counted = np.where(counts, _positive(item_scores), 0.0)[B.indices]
         each = counted + _positive(shared)
         single = largest_of_rows(B, each, empty=-np.inf)
@@ -278,6 +280,24 @@ def _add_up(pattern, B, items, groups, group_scores, shared, max_items):
         pattern.level, pattern.cost, B, items, groups, scores - pattern.cost,
         verdicts - pattern.cost, by_item,
     )  # fmt: skip
+
+
+def _verdicts_of_groups(groups, B):
+    """Return the net of the groups of each user, of those that share no item with better ones."""
+    if groups is None:
+        return np.full(B.shape[0], _NO_GROUP)
+    places = disjoint(groups)
+    nets = best_nets(Groups(*(values[places] for values in groups)), B)
+    return np.where(np.isfinite(nets), nets, _NO_GROUP)
+
+
+def _explained_by_crowd(crowd, B, balls, items):
+    """Return which items are odd because of a crowd: members are nearly all of their surplus."""
+    members = np.flatnonzero(balls > _EXPLAINS)
+    given = np.bincount(B[members].indices, minlength=B.shape[1])
+    surplus = np.bincount(B.indices, minlength=B.shape[1]) - items.expected
+    is_in_crowd = np.isin(np.arange(B.shape[1]), crowd.items)
+    return is_in_crowd & (given >= 0.9 * surplus)
 
 
 def _explained_away(groups, B):
