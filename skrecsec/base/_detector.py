@@ -13,6 +13,7 @@ from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
 from skrecsec.utils._items import check_item_indices
 from skrecsec.utils._signatures import complete
+from skrecsec.utils._timestamps import align_timestamps
 from skrecsec.utils.validation import check_ratings
 
 
@@ -44,6 +45,9 @@ class SuspiciousGroup:
     score : float
         How surprising that is, in nats, less what the search for it costs.
 
+    or_more : bool, default=False
+        Whether they share ratings of that level or higher ones.
+
     Examples
     --------
     >>> from skrecsec.attacks import AverageAttackTransformer
@@ -63,10 +67,42 @@ class SuspiciousGroup:
     n_users: int
     expected: float
     score: float
+    or_more: bool = False
+
+    def matches(self, X) -> np.ndarray:
+        """Say which profiles have rated the items as the members have.
+
+        This is how new profiles are judged by what was found before.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, sparse array} of shape (n_rows, n_items)
+            Ratings of the same items.
+
+        Returns
+        -------
+        is_match : ndarray of bool of shape (n_rows,)
+            Whether a row gives at least `min_items` of the items the level.
+
+        Raises
+        ------
+        ValueError
+            If `X` is no rating matrix, or has too few columns.
+        """
+        X = check_ratings(X)
+        if self.items.size and self.items[-1] >= X.shape[1]:
+            raise ValueError(
+                f"X has {X.shape[1]} items, and the group rates item {self.items[-1]}."
+            )
+        given = X[:, self.items]
+        same = given.data >= self.level if self.or_more else np.isclose(given.data, self.level)
+        rows = np.repeat(np.arange(X.shape[0]), np.diff(given.indptr))
+        return np.bincount(rows[same], minlength=X.shape[0]) >= self.min_items
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}(items={self.items.tolist()}, level={self.level:g}, "
+            f"{type(self).__name__}(items={self.items.tolist()}, level={self.level:g}"
+            f"{' or more' if self.or_more else ''}, "
             f"min_items={self.min_items}, n_users={self.n_users}, "
             f"expected={self.expected:.3g}, score={self.score:.1f})"
         )
@@ -130,9 +166,16 @@ class BaseProfileDetector(
         ValueError
             If `X` or a parameter is invalid.
         """
-        X = check_ratings(X, estimator=self)
-        is_trusted = self._find_trusted(X.shape[0])
-        scores, offset, evidence = self._judge(X, is_trusted)
+        return self._fit(X)
+
+    def _fit(self, X, timestamps=None):
+        """Judge the profiles; `_judge` is given the times of ratings where there are any."""
+        ratings = check_ratings(X, estimator=self)
+        is_trusted = self._find_trusted(ratings.shape[0])
+        more = {}
+        if timestamps is not None:
+            more["times"] = align_timestamps(timestamps, X, ratings)
+        scores, offset, evidence = self._judge(ratings, is_trusted, **more)
         if not isinstance(self.contamination, str):
             offset = float(np.percentile(scores, 100 * self.contamination))
         if is_trusted.any():

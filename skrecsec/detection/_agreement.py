@@ -62,7 +62,9 @@ def agreement(X, at_level, groups, a, b) -> np.ndarray:
         X.shape[0], n_raters, n_members, expected,
     )  # fmt: skip
     share = np.clip(expected / np.maximum(n_raters, 1), _LOWEST_SHARE, _HIGHEST_SHARE)
-    return beta_binomial_surprise(n_members, n_raters, share, np.full(n_groups, _VARIANCE), fewest=1)
+    return beta_binomial_surprise(
+        n_members, n_raters, share, np.full(n_groups, _VARIANCE), fewest=1
+    )
 
 
 @jit
@@ -93,10 +95,7 @@ def _count_raters(
             item = items[group, place]
             given, others = a[item], a[item] + b[item]
             for x in range(indptr[item], indptr[item + 1]):
-                if n_rated[users[x]] < j:
-                    others += 1
-                    given += at_level[x]
-                elif n_given[users[x]] < j:
+                if n_rated[users[x]] < j or n_given[users[x]] < j:
                     others += 1
                     given += at_level[x]
             shares[place] = min(given / others, 1.0)

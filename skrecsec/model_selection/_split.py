@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from numbers import Integral, Real
 
 import numpy as np
@@ -11,7 +10,8 @@ from sklearn.model_selection import BaseCrossValidator, KFold, ShuffleSplit
 from sklearn.utils import check_random_state, indexable
 
 from skrecsec.utils._signatures import complete
-from skrecsec.utils._sparse import check_structure, fresh_csr
+from skrecsec.utils._sparse import check_structure
+from skrecsec.utils._timestamps import align_timestamps
 from skrecsec.utils._typing import MatrixLike
 from skrecsec.utils.validation import check_ratings
 
@@ -89,7 +89,7 @@ def leave_one_out_split(
     users = np.repeat(np.arange(n_ratings.size), n_ratings)
     may_hide = (n_ratings >= 2)[users]
     if timestamps is not None:
-        times = _align_timestamps(timestamps, X, ratings)
+        times = align_timestamps(timestamps, X, ratings)
         latest = np.full(n_ratings.size, times.min(), dtype=times.dtype)
         np.maximum.at(latest, users, times)
         may_hide &= times == latest[users]
@@ -112,67 +112,6 @@ def _choose_one_per_user(candidates, users, rng):
     if first.size == 0:
         return candidates
     return candidates[first + rng.randint(0, n_candidates)]
-
-
-def _align_timestamps(timestamps, X, ratings):
-    """Return one timestamp per rating, in the order of ``ratings.data``."""
-    if sp.issparse(timestamps):
-        check_structure(timestamps, "timestamps")
-        n_stored = timestamps.nnz
-        times = fresh_csr(timestamps.tocsr(), sp.csr_array)
-        _check_times(times.data)
-    else:
-        if np.ma.is_masked(timestamps):
-            raise ValueError("timestamps have masked entries.")
-        values = _as_numbers(np.asarray(timestamps))
-        if not (sp.issparse(X) and X.format == "csr"):
-            raise ValueError(
-                "timestamps in the order of X.data need X in CSR format; convert X first, or pass "
-                "timestamps as a sparse matrix with the structure of X."
-            )
-        if values.shape != (ratings.nnz,):
-            raise ValueError(
-                f"timestamps must be a sparse matrix with the structure of X, or a 1-D array with "
-                f"one entry per rating, of shape {(ratings.nnz,)}; got shape {values.shape}."
-            )
-        _check_times(values)
-        n_stored = ratings.nnz
-        times = sp.csr_array((values, X.indices, X.indptr), shape=X.shape)
-    times = times.sorted_indices()
-    if (
-        times.shape != ratings.shape
-        or times.nnz != n_stored
-        or not np.array_equal(times.indptr, ratings.indptr)
-        or not np.array_equal(times.indices, ratings.indices)
-    ):
-        raise ValueError(
-            f"timestamps must store an entry exactly where X does: X has shape {ratings.shape} and "
-            f"{ratings.nnz} ratings, timestamps have shape {timestamps.shape} and {n_stored} "
-            f"entries."
-        )
-    return times.data
-
-
-def _as_numbers(values):
-    """Return dates and times as numbers in the same order, all else as it is."""
-    if values.dtype.kind == "O" and all(isinstance(v, datetime.date) for v in values.flat):
-        is_aware = {getattr(v, "tzinfo", None) is not None for v in values.flat}
-        if is_aware == {True}:
-            return np.array([v.timestamp() for v in values.flat]).reshape(values.shape)
-        if is_aware == {False}:
-            values = values.astype("datetime64[us]")
-    if values.dtype.kind in "mM":
-        if np.isnat(values).any():
-            raise ValueError("timestamps contain NaT.")
-        return values.astype(np.int64)
-    return values
-
-
-def _check_times(values):
-    if values.dtype.kind not in "iuf":
-        raise ValueError(f"timestamps must be numbers, got dtype {values.dtype}.")
-    if np.isnan(values).any():
-        raise ValueError("timestamps contain NaN.")
 
 
 @complete
