@@ -121,7 +121,7 @@ def shared_items(B, neighbors) -> np.ndarray:
     if neighbors.shape[1] > 0 and B.nnz > 0:
         radii = np.array([k for k in RADII if k <= neighbors.shape[1]] or [neighbors.shape[1]])
         _fill_ratios(B.indptr, B.indices, neighbors, radii, r, c, ratios)
-    origin, scale = origin_and_scale(largest_of_rows(B, ratios))
+    origin, scale = _origin_and_scale(largest_of_rows(B, ratios))
     return (ratios - origin) / scale
 
 
@@ -134,7 +134,7 @@ def largest_of_rows(B, values, empty=0.0) -> np.ndarray:
     return largest
 
 
-def origin_and_scale(largest):
+def _origin_and_scale(largest):
     """Return where one of the users is expected, and the unit, of an exponential tail."""
     median, ninth_decile = np.quantile(largest, [0.5, 0.9])
     scale = max((ninth_decile - median) / np.log(5), 0.5)

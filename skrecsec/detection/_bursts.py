@@ -1,4 +1,8 @@
-"""Bursts: ratings of an item that came within a short time."""
+"""Bursts: ratings of one level that an item got within a short time, and few others then.
+
+Films have their season, so that ratings come in bursts anyway. Where a level that is rare otherwise
+makes up the burst, somebody is behind it.
+"""
 
 from __future__ import annotations
 
@@ -7,42 +11,63 @@ import math
 import numpy as np
 from scipy.stats import rankdata
 
-from skrecsec.detection._balls import origin_and_scale
+from skrecsec.detection._agreement import LEAST
+from skrecsec.detection._items import beta_binomial_surprise
 from skrecsec.utils._compiling import jit
 
 # Runs of so many ratings are looked at, growing by a third.
 _FEWEST, _MOST, _GROWTH = 4, 1000, 1.34
+# Of so many ratings at a time the share of the level varies by that.
+_VARIANCE = 0.02
 
 
-def burst_evidence(indices, times, n_items: int) -> np.ndarray:
-    """Return for each rating of a pattern how surprising the burst is that it is in, in nats.
+def burst_evidence(X, at_level, times, a, b) -> np.ndarray:
+    """Return for each rating of a level how surprising the burst is that it is in, in nats.
 
-    0 is where the most surprising burst of one item in all is expected, or no burst.
+    Less what the search over items costs; 0 for none.
 
     Parameters
     ----------
-    indices : ndarray of int of shape (n_ratings,)
-        The items of the ratings.
+    X : csr_array of shape (n_users, n_items)
+        Ratings.
+
+    at_level : ndarray of bool of shape (n_ratings,)
+        Which of them have the level.
 
     times : ndarray of shape (n_ratings,)
         Their times, as shares of all ratings that came before: then ratings come at an even rate.
 
-    n_items : int
-        Number of items.
+    a, b : ndarray of shape (n_items,)
+        Beta prior of the share of the level among the ratings of each item.
     """
-    order = np.lexsort((times, indices))
-    starts = np.searchsorted(indices[order], np.arange(n_items + 1))
+    order = np.lexsort((times, X.indices))
+    starts = np.searchsorted(X.indices[order], np.arange(X.shape[1] + 1))
     sizes = _sizes()
-    surprise = np.zeros(indices.size)
-    _fill_bursts(starts, times[order], sizes, 1 / max(times.size, 1), surprise)
-    largest = np.zeros(n_items)
-    np.maximum.at(largest, indices[order], surprise)
-    evidence = np.zeros(indices.size)
-    usable = np.diff(starts) >= _FEWEST
-    if usable.any():
-        origin, scale = origin_and_scale(largest[usable])
-        evidence[order] = np.maximum((surprise - origin) / scale, 0)
-    return evidence
+    # One window for each item and size: the shortest; where it begins, and what is in it.
+    shape = (X.shape[1], sizes.size)
+    begin, end, n_then = np.zeros((3, *shape), dtype=np.int64)
+    haste, share = np.zeros((2, *shape))
+    _find_windows(
+        starts, times[order], at_level[order], sizes, a, b, 1 / max(X.nnz, 1), begin, end, n_then,
+        haste, share,
+    )  # fmt: skip
+    n_given = np.broadcast_to(sizes, shape)
+    found = haste > 0
+    value = np.zeros(shape)
+    purity = beta_binomial_surprise(
+        n_given[found],
+        n_then[found],
+        np.clip(share[found], 0.03, 0.97),
+        np.full(found.sum(), _VARIANCE),
+    )
+    # Each item that could have a burst is one try.
+    cost = np.log(max((np.bincount(X.indices[at_level]) >= _FEWEST).sum(), 1))
+    value[found] = np.where(purity >= LEAST, np.maximum(haste[found] - cost, 0), 0)
+    surprise = np.zeros(X.nnz)
+    _fill(begin, end, value, at_level[order], surprise)
+    evidence = np.zeros(X.nnz)
+    evidence[order] = surprise
+    return evidence[at_level]
 
 
 def as_shares(times) -> np.ndarray:
@@ -58,22 +83,47 @@ def _sizes():
 
 
 @jit
-def _fill_bursts(starts, times, sizes, shortest, surprise):
+def _find_windows(
+    starts, times, at_level, sizes, a, b, shortest, window_begin, window_end, n_then, haste, share
+):
+    places = np.empty(times.size, dtype=np.int64)
     for item in range(starts.size - 1):
         begin, end = starts[item], starts[item + 1]
-        n = end - begin
-        for size in sizes:
-            if size > n:
+        n_given = 0
+        for x in range(begin, end):
+            if at_level[x]:
+                places[n_given] = x
+                n_given += 1
+        for number in range(sizes.size):
+            size = sizes[number]
+            if size > n_given:
                 break
-            # The shortest time in which so many came; equal ones count alike.
-            least = np.inf
-            for first in range(begin, end - size + 1):
-                least = min(least, times[first + size - 1] - times[first])
-            expected = n * max(least, shortest)
+            least, chosen = np.inf, 0
+            for first in range(n_given - size + 1):
+                width = times[places[first + size - 1]] - times[places[first]]
+                if width < least:
+                    least, chosen = width, first
+            expected = n_given * max(least, shortest)
             if expected >= size:
                 continue
-            value = size * np.log(size / expected) - (size - expected) - np.log(n)
-            for first in range(begin, end - size + 1):
-                if times[first + size - 1] - times[first] <= least:
-                    for x in range(first, first + size):
-                        surprise[x] = max(surprise[x], value)
+            since, until = places[chosen], places[chosen + size - 1]
+            among = until - since + 1
+            window_begin[item, number], window_end[item, number] = since, until + 1
+            n_then[item, number] = among
+            haste[item, number] = (
+                size * np.log(size / expected) - (size - expected) - np.log(n_given)
+            )
+            # The level among the ratings at other times.
+            share[item, number] = (a[item] + n_given - size) / (
+                a[item] + b[item] + end - begin - among
+            )
+
+
+@jit
+def _fill(begin, end, value, at_level, surprise):
+    for item in range(value.shape[0]):
+        for number in range(value.shape[1]):
+            if value[item, number] > 0:
+                for x in range(begin[item, number], end[item, number]):
+                    if at_level[x]:
+                        surprise[x] = max(surprise[x], value[item, number])

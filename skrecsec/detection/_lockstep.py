@@ -232,9 +232,13 @@ class LockstepDetector(BaseProfileDetector):
             nets = best_nets(groups, B)
             group_scores = np.where(np.isfinite(nets), nets, NO_GROUP)
         shared = np.zeros(B.nnz) if neighbors is None else shared_items(B, neighbors)
+        bursts = np.zeros(B.nnz)
         if times is not None:
-            shared += burst_evidence(B.indices, times[pattern.at_level], B.shape[1])
-        return add_up(pattern, B, items, groups, group_scores, shared, self.max_items)
+            prior = level_prior(pattern.X, pattern.at_level)
+            bursts = burst_evidence(pattern.X, pattern.at_level, times, *prior)
+        return add_up(
+            pattern, B, items, groups, group_scores, shared, bursts, max_items=self.max_items
+        )
 
     def _find_groups(self, evidence, labels):
         rated, found = evidence

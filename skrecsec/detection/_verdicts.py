@@ -53,7 +53,7 @@ class Pattern(NamedTuple):
         return sp.csr_array((np.ones(indices.size), indices, indptr), shape=self.X.shape)
 
 
-def add_up(pattern, B, items, groups, group_scores, shared, max_items):
+def add_up(pattern, B, items, groups, group_scores, shared, bursts, *, max_items):
     """Add the evidence of one level up: scores, what the automatic rule compares, and why."""
     without = shared.min() if B.nnz else 0.0
     balls = largest_of_rows(B, shared, empty=without)
@@ -65,11 +65,11 @@ def add_up(pattern, B, items, groups, group_scores, shared, max_items):
     by_item = np.full(B.shape[0], -1)
     if items is not None and B.nnz:
         item_scores = items.combined - np.log(max(n_attackable, 1))
-        single = largest_of_rows(B, item_scores[B.indices] + shared, empty=-np.inf)
+        single = largest_of_rows(B, item_scores[B.indices] + shared + bursts, empty=-np.inf)
         scores = np.maximum(scores, single)
         explained = _explained_away(groups, B) | _explained_by_crowd(crowd, B, balls, items)
         counts = items.mostly_fake & ~explained & pattern.is_extreme
-        counted = np.where(counts, _positive(item_scores), 0.0)[B.indices]
+        counted = np.where(counts, _positive(item_scores), 0.0)[B.indices] + bursts
         each = counted + _positive(shared)
         single = largest_of_rows(B, each, empty=-np.inf)
         rows = np.repeat(np.arange(B.shape[0]), np.diff(B.indptr))
