@@ -20,14 +20,16 @@ _CORRELATION = 0.75
 # Groups differ by so much in how far their raters agree; its share lies within these bounds.
 _VARIANCE, _LOWEST_SHARE, _HIGHEST_SHARE = 0.02, 0.03, 0.97
 # In nats: a group whose raters agree less is a matter of taste, and has less net surprise.
-LEAST, _TASTE = 5.4, 3.0
+LEAST, _MORE_PER_ITEM, _TASTE = 5.4, 0.3, 3.0
 
 
 def as_agreed(X, at_level, groups, a, b) -> Groups:
     """Return groups with less net surprise where raters of the items disagree, the best first."""
     agreed = agreement(X, at_level, groups, a, b)
-    as_taste = np.minimum(groups.net - _TASTE, _TASTE * agreed / LEAST)
-    net = np.where(agreed >= LEAST, groups.net, as_taste)
+    # The more items there are to choose, the likelier are some on which all agree.
+    least = LEAST + _MORE_PER_ITEM * (groups.min_items - 2)
+    as_taste = np.minimum(groups.net - _TASTE, _TASTE * agreed / least)
+    net = np.where(agreed >= least, groups.net, as_taste)
     order = np.argsort(-net, kind="stable")
     return Groups(*(values[order] for values in groups._replace(net=net)))
 

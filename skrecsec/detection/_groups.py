@@ -19,8 +19,9 @@ from skrecsec.utils._ranking import row_blocks
 
 # Pairs of items meet so many times as often as chance says, since tastes do.
 LIFT = 2.0
-# Groups that stand out by so much are shown.
-NOTABLE = 0.0
+LIFTS = (2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
+# The lift is the least at which at most so many disjoint groups stand out by so much.
+_MOST_GROUPS, _NOTABLE = 3, 3.0
 # Kinds of groups: all items of T (0), at least two of them, at least three.
 _KINDS = np.array([0, 2, 3])
 _FEWEST_IN_PAIR = 4
@@ -62,14 +63,37 @@ class Groups(NamedTuple):
 def find_groups(B, surprise, *, n_seeds: int, max_items: int) -> Groups:
     """Find groups in a pattern (CSR, ones), given how surprising each item is by itself."""
     pairs = np.vstack([_seed_pairs(B, n_seeds), _suspicious_pairs(surprise)])
-    return grow_groups(B, surprise, pairs, max_items=max_items)
+    return _less_taste(grow_groups(B, surprise, pairs, max_items=max_items))
 
 
-def disjoint(groups: Groups) -> list[int]:
-    """Return the notable groups, the best first, that share no item with better ones."""
+def _less_taste(groups):
+    """Return groups with the least lift at which few of them stand out, the best first.
+
+    Tastes make them by the dozen, an attack one or two.
+    """
+    for lift in LIFTS:
+        weighed = at_lift(groups, lift)
+        if len(disjoint(weighed, _NOTABLE)) <= _MOST_GROUPS:
+            break
+    return weighed
+
+
+def at_lift(groups, lift) -> Groups:
+    """Return groups that grew at `LIFT` with what is expected at another, the best first."""
+    n_items = (groups.items >= 0).sum(axis=1)
+    expected = groups.expected * (lift / LIFT) ** (np.minimum(groups.min_items, n_items) - 1)
+    before = log_ratio(groups.n_users, groups.expected)
+    net = groups.net - before + log_ratio(groups.n_users, expected)
+    order = np.argsort(-net, kind="stable")
+    groups = groups._replace(expected=expected, net=net)
+    return Groups(*(values[order] for values in groups))
+
+
+def disjoint(groups: Groups, least: float = 0.0) -> list[int]:
+    """Return the groups with a larger net, the best first, that share no item with better ones."""
     taken: set[int] = set()
     kept = []
-    for place in range(int(np.searchsorted(-groups.net, -NOTABLE))):
+    for place in range(int(np.searchsorted(-groups.net, -least))):
         items = {int(item) for item in groups.items[place] if item >= 0}
         if not items & taken:
             kept.append(place)

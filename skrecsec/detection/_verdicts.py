@@ -94,12 +94,13 @@ def _verdicts_of_groups(groups, B):
 
 
 def _explained_by_crowd(crowd, B, balls, items):
-    """Return which items are odd because of a crowd: members are nearly all of their surplus."""
+    """Return which items are odd because of a crowd: of their other raters many are genuine."""
     members = np.flatnonzero(balls > _EXPLAINS)
     given = np.bincount(B[members].indices, minlength=B.shape[1])
-    surplus = np.bincount(B.indices, minlength=B.shape[1]) - items.expected
+    others = np.bincount(B.indices, minlength=B.shape[1]) - given
+    too_many = others - items.expected
     is_in_crowd = np.isin(np.arange(B.shape[1]), crowd.items)
-    return is_in_crowd & (given >= 0.9 * surplus)
+    return is_in_crowd & (too_many < 2 / 3 * others)
 
 
 def _explained_away(groups, B):
