@@ -20,7 +20,7 @@ _CORRELATION = 0.75
 # Groups differ by so much in how far their raters agree; its share lies within these bounds.
 _VARIANCE, _LOWEST_SHARE, _HIGHEST_SHARE = 0.02, 0.03, 0.97
 # In nats: a group whose raters agree less is a matter of taste, and has less net surprise.
-LEAST, _MORE_PER_ITEM, _TASTE = 5.4, 0.3, 3.0
+LEAST, _MORE_PER_ITEM, _TASTE = 5.4, 0.35, 3.0
 
 
 def as_agreed(X, at_level, groups, a, b) -> Groups:
