@@ -1,7 +1,7 @@
 """What classifiers on features of profiles find, by what they were trained on: mean over seeds.
 
 Average precision and ROC AUC for fakes of an attack that training has not seen: it was on other
-attacks, other targets, other sizes, other seeds. The crowd that training simulates these attacks in is
+attacks, other targets, other sizes, other seeds. The crowd that they are simulated in is
 
 - other: the ratings of the other data set,
 - generated: those of `make_ratings`,
