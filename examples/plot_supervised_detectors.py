@@ -102,9 +102,9 @@ def average_precision(name, X, y, Z):
 # %%
 # Three crowds to train on
 # ------------------------
-# Clean ratings of the same users: an oracle, since nobody has them. The ratings that are judged, all
-# of them taken for genuine: what is at hand. And ratings that are clean because a generator made
-# them, of other users and other items.
+# Clean ratings of the same users are an oracle, since nobody has them. The ratings that are judged
+# are what is at hand; all of them are taken for genuine. And generated ratings, of other users and
+# other items, are clean because a generator made them.
 clean = labeled(genuine)
 generated = labeled(make_ratings(800, 500, density=0.06, random_state=1))
 results = {}
@@ -122,8 +122,7 @@ for X in judged:
 # %%
 # What they find
 # --------------
-# A detector that learns nothing serves as a yardstick: :class:`~skrecsec.detection.LockstepDetector`
-# needs no labels.
+# :class:`~skrecsec.detection.LockstepDetector`, which needs no labels, serves as a yardstick.
 from skrecsec import LockstepDetector
 
 lockstep = np.mean(
@@ -160,13 +159,13 @@ figure.legend(title="Trained on attacks simulated in", loc="outside lower center
 plt.show()
 
 # %%
-# With clean ratings in hand, most classifiers recognise an attack that they have never seen, and the
-# one that has all features recognises it best. The same classifiers, trained on the ratings that
-# they are to judge, find next to nothing; and whoever remembers best what it is taught, like the
-# trees and the neighbors, fails most thoroughly: the fakes were in its training set, as genuine
+# With clean ratings in hand, most classifiers recognize an attack that they have never seen, best
+# of all the one that has all features. The same classifiers, trained on the ratings that they are
+# to judge, find next to nothing; and those that remember best what they are taught, such as the
+# trees and the neighbors, fail most thoroughly: the fakes were in their training set, as genuine
 # users. Published figures are mostly of the first kind.
 #
 # Training on generated ratings avoids that, and works here nearly as well as the oracle, with some
 # classifiers better. That flatters it: the genuine ratings of this example come from the same
 # generator, while real ratings differ from generated ones. :ref:`profile-features` has the figures
-# for real ratings, which are worse, and what each feature is.
+# for real ratings, and what each feature is.
