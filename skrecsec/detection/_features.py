@@ -137,8 +137,8 @@ class ProfileFeatures(DocumentationLinkMixin, AtomicFitMixin, TransformerMixin, 
     >>> degrees.get_feature_names_out().tolist()
     ['mud', 'rud', 'qud']
     >>> degrees.transform(X[:2]).round(2)
-    array([[0.27, 0.53, 0.2 ],
-           [0.83, 0.88, 0.28]])
+    array([[0.94, 0.48, 0.98],
+           [0.1 , 0.12, 0.5 ]])
     """
 
     _parameter_constraints: dict = {
