@@ -9,6 +9,7 @@ ORDER = [
     "plot_tcd_history.py",
     "plot_pseudo_label_ratio.py",
     "plot_honest_evaluation.py",
+    "plot_supervised_detectors.py",
     "plot_grid_search.py",
     "plot_parallel_cross_validation.py",
     "plot_custom_attack.py",

@@ -32,8 +32,14 @@ ROWS = {
     ),
     "Detectors": (
         "skrecsec.detection",
-        ".*",
+        ".*Detector",
         "{names}: `fit`, `fit_predict`; scores, verdicts, and who acts together on which items",
+    ),
+    "Features": (
+        "skrecsec.detection",
+        ".*Features",
+        "{names}: `fit`, `transform`; what the literature tells fake profiles by, for classifiers "
+        "of scikit-learn's",
     ),
     "Metrics": (
         "skrecsec.metrics",

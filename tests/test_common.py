@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import check_estimator, check_param_validati
 import skrecsec
 from skrecsec import AverageAttackTransformer, MFRecommender
 from skrecsec.base import BaseAttackTransformer, BaseProfileDetector, BaseRecommender
+from skrecsec.detection import ProfileFeatures
 from skrecsec.utils._documentation import DOCUMENTATION_URL
 from skrecsec.utils._estimator_checks._tools import make_test_ratings, prepared
 from skrecsec.utils.estimator_checks import expected_failed_checks, parametrize_with_checks
@@ -47,12 +48,14 @@ ESTIMATORS = [cls for cls in public_estimators() if cls not in NOT_GENERIC]
 ATTACKS = [cls for cls in ESTIMATORS if issubclass(cls, BaseAttackTransformer)]
 RECOMMENDERS = [cls for cls in ESTIMATORS if issubclass(cls, BaseRecommender)]
 DETECTORS = [cls for cls in ESTIMATORS if issubclass(cls, BaseProfileDetector)]
+# Stock transformers, which skrecsec itself does not hand on.
+TRANSFORMERS = [ProfileFeatures]
 
 
 def test_discovery_finds_what_the_package_exports():
     exported = {getattr(skrecsec, name) for name in skrecsec.__all__}
-    assert set(ESTIMATORS) | set(NOT_GENERIC) == exported
-    assert set(ESTIMATORS) == set(ATTACKS) | set(RECOMMENDERS) | set(DETECTORS)
+    assert set(ESTIMATORS) | set(NOT_GENERIC) == exported | set(TRANSFORMERS)
+    assert set(ESTIMATORS) == {*ATTACKS, *RECOMMENDERS, *DETECTORS, *TRANSFORMERS}
     assert {"MFRecommender", "TCDRecommender", "AverageAttackTransformer"} <= {
         cls.__name__ for cls in ESTIMATORS
     }
@@ -83,6 +86,8 @@ def test_expected_failures_are_exactly_these(cls):
         expected = {"check_transformer_general", "check_transformer_data_not_an_array"}
     elif cls in DETECTORS:
         expected = {"check_outliers_fit_predict"}
+    elif cls in TRANSFORMERS:
+        expected = set()
     else:
         expected = {"check_estimator_sparse_array", "check_estimator_sparse_matrix"}
     assert set(expected_failed_checks(cls())) == expected

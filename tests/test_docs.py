@@ -9,7 +9,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("name", ["quick_tour.rst", "user_guide.rst", "which_recommender.rst"])
+PAGES = ["profile_features.rst", "quick_tour.rst", "user_guide.rst", "which_recommender.rst"]
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_examples(name):
     failed, attempted = doctest.testfile(
         str(ROOT / "docs" / name),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.sparse.linalg import svds
 from scipy.special import ndtri
 from scipy.stats import rankdata
 from sklearn.neighbors import NearestNeighbors
 
+from skrecsec.detection._feature_statistics import (
+    LOOK_ALIKE,
+    Crowd,
+    describe,
+    leading_directions,
+)
 from skrecsec.utils._compiling import jit
 
 RADII = (5, 10, 20, 40)
-_N_DIRECTIONS = 16
-# Means of items' ratings are taken with so many ratings of the overall mean.
-_SHRINKAGE = 3
 _LEAST_EIGENVALUE = 0.05
 # Neighbours share tastes: so many times the raters are expected that chance would bring.
 _LIFT = 2.0
@@ -42,57 +43,11 @@ def look_alikes(X, at_top) -> np.ndarray:
 
 def profile_features(X, at_top) -> np.ndarray:
     """Return eleven features of each profile: size, ratings, popularity, directions."""
-    lengths = np.diff(X.indptr)
-    rows = np.repeat(np.arange(X.shape[0]), lengths)
-    c = np.bincount(X.indices, minlength=X.shape[1])
-    sums = np.bincount(X.indices, X.data, minlength=X.shape[1])
-    means = (sums + _SHRINKAGE * X.data.mean()) / (c + _SHRINKAGE)
-    deviation = X.data - means[X.indices]
-    popularity = np.log(c[X.indices])
-
-    def mean(values):
-        return np.bincount(rows, values, minlength=lengths.size) / lengths
-
-    def spread(values):
-        return np.sqrt(np.maximum(mean((values - mean(values)[rows]) ** 2), 0))
-
-    first, others = _energies(X, rows, lengths, c)
-    return np.column_stack([
-        np.log(lengths), mean(X.data), spread(X.data), mean(deviation), mean(np.abs(deviation)),
-        mean(popularity), spread(popularity), mean(1 / c[X.indices]), mean(at_top.astype(float)),
-        first, others,
-    ])  # fmt: skip
-
-
-def _energies(X, rows, lengths, c):
-    """Return the shares of rows that lie in the first singular direction, and in the next ones.
-
-    Rows and columns are divided by the roots of their numbers of ratings.
-    """
-    values = 1 / np.sqrt(lengths[rows] * c[X.indices])
-    normal = sp.csr_array((values, X.indices, X.indptr), shape=X.shape)
-    energy = np.bincount(rows, values**2, minlength=lengths.size)
-    first = lengths / X.nnz / energy  # the first pair of directions is known: the roots
-    n_directions = min(_N_DIRECTIONS, min(X.shape) - 1)
-    if n_directions <= 1:
-        return first, np.zeros_like(first)
-    if min(X.shape) <= 2 * _N_DIRECTIONS:
-        components = _by_gram(normal, n_directions)
-    else:
-        start = np.random.default_rng(0).random(min(X.shape))
-        left, sizes, _ = svds(normal, k=n_directions, v0=start)
-        components = left * sizes
-    all_directions = (components**2).sum(axis=1) / energy
-    return first, np.maximum(all_directions - first, 0)
-
-
-def _by_gram(normal, n_directions):
-    """Return the first components of the rows of a matrix of few rows or few columns."""
-    is_wide = normal.shape[0] < normal.shape[1]
-    gram = (normal @ normal.T if is_wide else normal.T @ normal).toarray()
-    sizes, directions = np.linalg.eigh(gram)
-    sizes, directions = sizes[-n_directions:], directions[:, -n_directions:]
-    return directions * np.sqrt(np.maximum(sizes, 0)) if is_wide else normal @ directions
+    crowd = Crowd.of(X)
+    found = describe(X, crowd, leading_directions(X, crowd), LOOK_ALIKE)
+    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    found["share_highest"] = np.bincount(rows, at_top) / np.diff(X.indptr)
+    return np.column_stack([found[name] for name in LOOK_ALIKE])
 
 
 def _whitened(features):

@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_params,
 )
-from sklearn.utils.validation import _num_samples, validate_data
+from sklearn.utils.validation import _check_feature_names_in, _num_samples, validate_data
 
 try:  # scikit-learn >= 1.9
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -107,6 +107,7 @@ __all__ = [
     "Number",
     "RealNotInt",
     "StrOptions",
+    "_check_feature_names_in",
     "_fit_context",
     "_num_samples",
     "_safe_indexing",

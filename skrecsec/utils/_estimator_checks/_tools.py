@@ -113,5 +113,6 @@ def fitted_bits(estimator, X=None) -> bytes:
     elif kind_of(estimator) == "detector":
         parts = [estimator.profile_scores_, estimator.labels_]
     else:
-        parts = [estimator.predict(make_test_ratings() if X is None else X)]
+        answer = estimator.predict if hasattr(estimator, "predict") else estimator.transform
+        parts = [answer(make_test_ratings() if X is None else X)]
     return b"".join(np.ascontiguousarray(part).tobytes() for part in parts)
