@@ -1,4 +1,4 @@
-"""What detectors share that give no account of chance themselves: what a set of users has in common.
+"""What a set of users has in common, for detectors that give no account of chance themselves.
 
 The account is that of `LockstepDetector`: u has i with probability r_u c_i / S, by the number of
 ratings of each, and that many users have so many of the items is as surprising as a Poisson tail.

@@ -30,7 +30,7 @@ class FAPDetector(BaseProfileDetector):
     %(detector.trusted_users)s
         Their suspicion is held at 0.
 
-    max_iter : int, default=5
+    n_rounds : int, default=5
         Number of rounds, from users to items and back.
 
     threshold : float, default=0.5
@@ -60,18 +60,18 @@ class FAPDetector(BaseProfileDetector):
 
     In each round an item gets the mean of its raters' suspicion, weighted by w, and a user the mean
     of that of the items rated; then seeds are set to 1 and trusted users to 0. All others start at
-    0, so that a user's suspicion is the chance that a walk from rating to rating meets a seed within
-    `max_iter` rounds, before it meets a trusted user. `profile_scores_` are minus the suspicion. Seeds
-    keep their rows, and their scores are the lowest.
+    0, so that a user's suspicion is the chance that a walk from rating to rating meets a seed
+    within `n_rounds` rounds, before it meets a trusted user. `profile_scores_` are minus the
+    suspicion. Seeds keep their rows, and their scores are the lowest.
 
-    The paper calls so many of the users with the highest suspicion fake, a number that is given, and
-    goes on until nothing changes. Without trusted users that end does not depend on the ratings: means
-    of means drift to the value of the seeds, 1, for all who are connected to one. Hence the fixed
-    number of rounds, which is ours, as is the threshold. The weights are those of a public
-    implementation; it has a normalization of w, by the sums of its row and its column, switched off,
-    and so it is here.
+    The paper calls so many of the users with the highest suspicion fake, a number that is given,
+    and goes on until nothing changes. Without trusted users that end does not depend on the
+    ratings: means of means drift to the value of the seeds, 1, for all who are connected to one.
+    Hence the fixed number of rounds, which is ours, as is the threshold. The weights are those of a
+    public implementation; it has a normalization of w, by the sums of its row and its column,
+    switched off, and so it is here.
 
-    Time O(max_iter n_ratings), and that of `LockstepDetector` without seeds; memory O(n_ratings).
+    Time O(n_rounds n_ratings), and that of `LockstepDetector` without seeds; memory O(n_ratings).
 
     It finds who resembles the seeds by what they rate, and is as good as they are.
 
@@ -95,7 +95,7 @@ class FAPDetector(BaseProfileDetector):
     _parameter_constraints: dict = {
         **BaseProfileDetector._parameter_constraints,
         "seed_users": ["array-like", None],
-        "max_iter": [Count()],
+        "n_rounds": [Count()],
         "threshold": [Number(0, 1, closed="left")],
     }
 
@@ -105,17 +105,17 @@ class FAPDetector(BaseProfileDetector):
         seed_users=None,
         contamination="auto",
         trusted_users=None,
-        max_iter=5,
+        n_rounds=5,
         threshold=0.5,
     ):
         super().__init__(contamination=contamination, trusted_users=trusted_users)
         self.seed_users = seed_users
-        self.max_iter = max_iter
+        self.n_rounds = n_rounds
         self.threshold = threshold
 
     def _judge(self, X, is_trusted):
         seeds = self._find_seeds(X, is_trusted)
-        suspicion, self.item_suspicion_ = propagate(X, seeds, is_trusted, self.max_iter)
+        suspicion, self.item_suspicion_ = propagate(X, seeds, is_trusted, self.n_rounds)
         self.seed_users_ = seeds
         return -suspicion, -float(self.threshold), X
 

@@ -88,16 +88,16 @@ class FraudarDetector(BaseProfileDetector):
     highest density: at least half of the highest that there is. Its interactions are removed, and
     the next block is sought in the rest, weights made anew.
 
-    Of several with the least weight all are taken away at once, where the paper is free to choose, so
-    that nothing depends on the order of rows and columns; the bound is the same: before the first
-    user or item of the densest set is taken away, each has at least its density as weight.
+    Of several with the least weight all are taken away at once, where the paper is free to choose,
+    so that nothing depends on the order of rows and columns; the bound is the same: before the
+    first user or item of the densest set is taken away, each has at least its density as weight.
 
     Users in a block rank before all others, by the density of their densest block, as a share of
     that of the first; the others by the highest density of a set that they were in on the way.
     Which blocks are fraud is left to the reader of the paper. The rule of ``contamination="auto"``
     is ours: a block has at least `min_lift` times the expected number of interactions,
-    :math:`\sum_{u, i \in S} r_u c_i / \sum_u r_u` with :math:`r_u` the number of those of u; users in
-    such a block rank first of all. ``groups_`` are the blocks with users that are called fake.
+    :math:`\sum_{u, i \in S} r_u c_i / \sum_u r_u` with :math:`r_u` the number of those of u; users
+    in such a block rank first of all. ``groups_`` are the blocks with users that are called fake.
 
     Time O(n_blocks n_ratings log(n_users + n_items)), by a heap; memory O(n_ratings).
 
@@ -177,7 +177,7 @@ def find_blocks(B, n_blocks):
     """
     r, c = np.diff(B.indptr).astype(float), np.bincount(B.indices, minlength=B.shape[1])
     rows, columns = rows_of(B), B.indices
-    blocks: list[Block] = []
+    blocks = []
     first = np.zeros(B.shape[0])
     while rows.size and len(blocks) < n_blocks:
         in_users, in_items, densities, batches = peel(rows, columns, B.shape)

@@ -36,11 +36,11 @@ class PCADetector(BaseProfileDetector):
     n_components : int, default=3
         Number of components; fewer if the profiles have a lower rank.
 
-    unrated : {"mean", "zero"}, default="mean"
+    unrated : {"mean", "zero"}, default="zero"
         What stands for a missing rating: the mean of the user's ratings, so that profiles count by
         their ratings only, or zero, so that the pattern of what is rated counts as well.
 
-    cut : float, default=3.5
+    cut : float, default=5.0
         How many robust standard deviations below the median of log contributions a profile has to
         lie for ``contamination="auto"`` to call it fake.
 
@@ -105,7 +105,7 @@ class PCADetector(BaseProfileDetector):
     }
 
     def __init__(
-        self, *, contamination="auto", trusted_users=None, n_components=3, unrated="mean", cut=3.5
+        self, *, contamination="auto", trusted_users=None, n_components=3, unrated="zero", cut=5.0
     ):
         super().__init__(contamination=contamination, trusted_users=trusted_users)
         self.n_components = n_components

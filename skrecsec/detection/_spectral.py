@@ -62,28 +62,26 @@ class SpectralDetector(BaseProfileDetector):
     --------
     LockstepDetector : Asks for items in common, not for similar profiles.
 
-    Notes
-    -----
-    The most similar pairs are the edges of a graph, A their similarities and D its degrees. A part of
-    the graph is divided by the second eigenvector y of its normalized Laplacian
+    Notes ----- The most similar pairs are the edges of a graph, A their similarities and D its
+    degrees. A part of the graph is divided by the second eigenvector y of its normalized Laplacian
     :math:`I - D^{-1/2} A D^{-1/2}`: users are sorted by :math:`y_u / \sqrt{D_u}` and divided where
-    the normalized cut is least; a part that is not connected falls into its components. The division
-    with the highest mean similarity, over all its pairs, edges or not, is kept and divided again, as
-    long as that rises.
+    the normalized cut is least; a part that is not connected falls into its components. The
+    division with the highest mean similarity, over all its pairs, edges or not, is kept and divided
+    again, as long as that rises.
 
-    `profile_scores_` are minus the mean similarity to the group found, as a share of 1 in [0, 1], less
-    1 for its members.
+    `profile_scores_` are minus the mean similarity to the group found, as a share of 1 in [0, 1],
+    less 1 for its members.
 
-    The paper assumes that there is an attack. The rule of ``contamination="auto"`` is ours: the group
-    is called fake only if its members have more weight of edges among themselves than to all others;
-    else nobody is. Ours, too, are the exact measure of similarity, the cut by sorting, `min_users` and
-    `min_rise`: without these, groups would be divided down to pairs, since there is always a part
-    that is a little more alike than the whole.
+    The paper assumes that there is an attack. The rule of ``contamination="auto"`` is ours: the
+    group is called fake only if most pairs of its members are edges, and their edges weigh more
+    than those to all others; else nobody is. Ours, too, are the measure of similarity, the cut by
+    sorting, `min_users` and `min_rise`: without these, groups would be divided down to pairs, since
+    there is always a part that is a little more alike than the whole.
 
-    Time O(sum of squared column sums of the number of ratings) for the similarities and
-    O(n_edges) for each of some dozens of iterations in each division. Memory O(n_ratings + n_edges),
-    where n_edges is `edge_density` n_users² / 2, more where similarities are equal, and a block
-    bounded by scikit-learn's `working_memory`.
+    Time O(sum of squared column sums of the number of ratings) for the similarities and O(n_edges)
+    for each of some dozens of iterations in each division. Memory O(n_ratings + n_edges), where
+    n_edges is `edge_density` n_users² / 2, more where similarities are equal, and a block bounded
+    by scikit-learn's `working_memory`.
 
     It needs profiles that correlate highly with each other, as the paper says: near duplicates, not
     profiles that share their targets only, nor copies of different genuine profiles. Genuine users
@@ -143,7 +141,7 @@ class SpectralDetector(BaseProfileDetector):
         suspicion[np.diff(Z.indptr) == 0] = 0
         suspicion = np.maximum(suspicion, _ROUNDING * is_member) + is_member
         self.group_users_ = group
-        offset = -1.0 if _is_apart(graph, is_member) else -2.0  # no score is below -2
+        offset = -1.0 if _is_clique_apart(graph, is_member) else -2.0  # no score is below -2
         return -np.minimum(suspicion, 2), offset, _Found(X, group)
 
     def _find_groups(self, evidence, labels):
@@ -169,7 +167,7 @@ def _unit_rows(X, similarity):
 def most_similar(Z, edge_density):
     """Return the graph (symmetric CSR) of the most similar pairs of rows, and of those as similar.
 
-    Only similarities above 0 count. Of each block of rows no more pairs are kept than may be needed.
+    Only similarities above 0 count. After each block of rows no more pairs are kept than needed.
     """
     n = Z.shape[0]
     n_judged = int((np.diff(Z.indptr) > 0).sum())
@@ -279,7 +277,10 @@ def _mean_similarity(Z, is_member):
     return np.clip((sums - own * is_member) / n_others, -1, 1)
 
 
-def _is_apart(graph, is_member):
-    """Return whether members have more weight of edges among themselves than to others."""
+def _is_clique_apart(graph, is_member):
+    """Return whether members are joined by most edges that can be, and hardly to others."""
+    edges = sp.csr_array((np.ones(graph.nnz), graph.indices, graph.indptr), shape=graph.shape)
+    n_pairs = is_member.sum() * (is_member.sum() - 1)
     inner = is_member @ (graph @ is_member.astype(float))
-    return bool(inner > (graph.sum(axis=1).ravel() @ is_member) / 2)
+    is_apart = inner > (graph.sum(axis=1).ravel() @ is_member) / 2
+    return bool(is_apart and is_member @ (edges @ is_member.astype(float)) > n_pairs / 2)

@@ -8,7 +8,7 @@ import numpy as np
 
 from skrecsec.base import BaseProfileDetector
 from skrecsec.detection._common import describe_group, pattern_of_ratings, rows_of
-from skrecsec.utils._compat import Count
+from skrecsec.utils._compat import Count, StrOptions
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 
@@ -33,6 +33,10 @@ class UnRAPDetector(BaseProfileDetector):
     %(detector.contamination)s
 
     %(detector.trusted_users)s
+
+    means : {"all", "rated"}, default="all"
+        Over what the means of Hv scores are taken: all users and items, where a missing rating
+        counts 0, or the ratings that there are.
 
     window : int, default=10
         Number of users of the highest Hv scores by whom the target is chosen, and length of the
@@ -60,25 +64,27 @@ class UnRAPDetector(BaseProfileDetector):
     Over the rated items of a user,
 
     .. math:: H_u = \frac{\sum_i (r_{ui} - \bar{r}_i - \bar{r}_u + \bar{r})^2}
-                         {\sum_i (r_{ui} - \bar{r}_u)^2} .
+                         {\sum_i (r_{ui} - \bar{r}_u)^2} ,
+
+    with the means of the item, of the user and of all.
 
     Users are sorted by :math:`H_u`, the highest first. The target is the item with the largest sum,
     in absolute value, of deviations :math:`r_{ui} - \bar{r}_u` over the first `window` users; the
     sign of the sum is the direction of the attack. The window then slides down by one user at a
     time until the sum of deviations on the target within it is zero or has the other sign. Of all
-    users that it has met, those are retrieved who have rated the target and deviate in the direction
-    of the attack. So the method estimates the number of fakes itself; ``contamination="auto"`` is
-    who is retrieved.
+    users that it has met, those are retrieved who have rated the target and deviate in the
+    direction of the attack. So the method estimates the number of fakes itself;
+    ``contamination="auto"`` is who is retrieved.
 
     `profile_scores_` is minus the share of the largest :math:`H_u`, less 1 for who is retrieved,
     and `offset_` is -1.
 
     Left open by the paper, as far as it is known to us, and decided here: several items may have
-    the same sum, as the targets of one attack do: then all of them are targets, and their deviations
-    are added up. The window counts as met where it stops. Constant profiles have no score, and cannot
-    be judged: they have :math:`H_u = 0`. Users with equal scores are taken by their deviation on the
-    target. Trusted users keep their place in the order, and are not retrieved. The means are over
-    all users, fakes among them.
+    the same sum, as the targets of one attack do: then all of them are targets, and their
+    deviations are added up. The window counts as met where it stops. Constant profiles have no
+    score, and cannot be judged: they have :math:`H_u = 0`. Users with equal scores are taken by
+    their deviation on the target. Trusted users keep their place in the order, and are not
+    retrieved. The means are over all users, fakes among them.
 
     Time O(n_ratings + n_users log n_users), memory O(n_ratings).
 
@@ -105,15 +111,17 @@ class UnRAPDetector(BaseProfileDetector):
 
     _parameter_constraints: dict = {
         **BaseProfileDetector._parameter_constraints,
+        "means": [StrOptions({"all", "rated"})],
         "window": [Count()],
     }
 
-    def __init__(self, *, contamination="auto", trusted_users=None, window=10):
+    def __init__(self, *, contamination="auto", trusted_users=None, means="all", window=10):
         super().__init__(contamination=contamination, trusted_users=trusted_users)
+        self.means = means
         self.window = window
 
     def _judge(self, X, is_trusted):
-        scores = hv_scores(X)
+        scores = hv_scores(X, self.means)
         rows = rows_of(X)
         means = _means(rows, X.data, X.shape[0])
         deviations = X.data - means[rows]
@@ -137,17 +145,23 @@ class UnRAPDetector(BaseProfileDetector):
         return [describe_group(evidence.X, B, evidence.users, evidence.items)]
 
 
-def hv_scores(X) -> np.ndarray:
-    """Return the Hv score of each profile, 0 for those that are constant."""
+def hv_scores(X, means="all") -> np.ndarray:
+    """Return the Hv score of each profile, 0 for those without any deviation from their mean."""
     rows = rows_of(X)
-    user_means = _means(rows, X.data, X.shape[0])
-    item_means = _means(X.indices, X.data, X.shape[1])
+    if means == "all":
+        user_means = np.bincount(rows, X.data, minlength=X.shape[0]) / X.shape[1]
+        item_means = np.bincount(X.indices, X.data, minlength=X.shape[1]) / X.shape[0]
+        mean = user_means.mean()
+    else:
+        user_means = _means(rows, X.data, X.shape[0])
+        item_means = _means(X.indices, X.data, X.shape[1])
+        mean = X.data.mean()
     own = (X.data - user_means[rows]) ** 2
-    residual = X.data - item_means[X.indices] - user_means[rows] + X.data.mean()
+    residual = X.data - item_means[X.indices] - user_means[rows] + mean
     above = np.bincount(rows, residual**2, minlength=X.shape[0])
     below = np.bincount(rows, own, minlength=X.shape[0])
-    lengths = np.diff(X.indptr)
-    is_varied = below > _ROUNDING * lengths * np.maximum(user_means, _ROUNDING) ** 2
+    squares = np.bincount(rows, X.data**2, minlength=X.shape[0])
+    is_varied = below > _ROUNDING * squares
     scores = np.where(is_varied, above / np.where(is_varied, below, 1), 0)
     # What differs by rounding only is equal, so that the order of items does not decide.
     return np.round(scores, 9)
