@@ -38,6 +38,11 @@ def surprise(observed, expected):
     return np.where(observed > expected, excess, 0.0)
 
 
+def log_choices(n, k) -> float:
+    """Return the log of the number of sets of k among n."""
+    return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+
 def common_items(B, users) -> np.ndarray:
     """Return the items that half of the users have, the eight most surprising, ascending."""
     r, c = np.diff(B.indptr), np.bincount(B.indices, minlength=B.shape[1])
@@ -70,8 +75,7 @@ def describe_group(X, B, users, items) -> SuspiciousGroup:
     n_users = int((n_held >= least).sum())
     rates = np.diff(B.indptr) * c[items].sum() / B.nnz
     expected = float(poisson.sf(least - 1, rates).sum())
-    m, k = max(int((c > 0).sum()), len(items)), len(items)
-    cost = gammaln(m + 1) - gammaln(k + 1) - gammaln(m - k + 1)
+    cost = log_choices(max(int((c > 0).sum()), len(items)), len(items))
     block = X[users][:, items].multiply(B[users][:, items]).tocsr()
     values, counts = np.unique(block.data[block.data > 0], return_counts=True)
     return SuspiciousGroup(

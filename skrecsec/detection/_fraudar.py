@@ -8,7 +8,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.base import BaseProfileDetector
-from skrecsec.detection._common import describe_group, pattern_of_ratings, rows_of
+from skrecsec.detection._common import (
+    describe_group,
+    log_choices,
+    pattern_of_ratings,
+    rows_of,
+    surprise,
+)
 from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._compiling import jit
 from skrecsec.utils._registry import register
@@ -31,12 +37,16 @@ class Block(NamedTuple):
 
     lift : float
         Its number of interactions over that expected by degrees.
+
+    net : float
+        How surprising that number is, in nats, less the log of the number of blocks of that size.
     """
 
     users: np.ndarray
     items: np.ndarray
     density: float
     lift: float
+    net: float
 
 
 @register("detector", "fraudar", title="FRAUDAR")
@@ -95,9 +105,11 @@ class FraudarDetector(BaseProfileDetector):
     Users in a block rank before all others, by the density of their densest block, as a share of
     that of the first; the others by the highest density of a set that they were in on the way.
     Which blocks are fraud is left to the reader of the paper. The rule of ``contamination="auto"``
-    is ours: a block has at least `min_lift` times the expected number of interactions,
-    :math:`\sum_{u, i \in S} r_u c_i / \sum_u r_u` with :math:`r_u` the number of those of u; users
-    in such a block rank first of all. ``groups_`` are the blocks with users that are called fake.
+    is ours: a block has N interactions, at least `min_lift` times the expected number E,
+    :math:`\sum_{u, i \in S} r_u c_i / \sum_u r_u` with :math:`r_u` the number of those of u, and
+    :math:`N \log(N / E) - (N - E)` is more than the log of the number of sets of as many users and
+    items. Users in such a block rank first of all. ``groups_`` are the blocks with users that are
+    called fake.
 
     Time O(n_blocks n_ratings log(n_users + n_items)), by a heap; memory O(n_ratings).
 
@@ -111,10 +123,9 @@ class FraudarDetector(BaseProfileDetector):
 
     Examples
     --------
-    >>> import scipy.sparse as sp
     >>> from skrecsec.datasets import make_ratings
     >>> from skrecsec.detection import FraudarDetector
-    >>> X = make_ratings(300, 200, density=0.02, random_state=0).tolil()
+    >>> X = make_ratings(1000, 600, density=0.02, random_state=0).tolil()
     >>> X[10:30, 150:170] = 5
     >>> group = FraudarDetector(n_blocks=1).fit(X).groups_[0]
     >>> group.users.tolist() == list(range(10, 30))
@@ -164,7 +175,7 @@ def _suspicion(blocks, first, min_lift):
     suspicion = first / (2 * max(first.max(), 1e-300))
     for block in blocks:
         share = min(block.density / blocks[0].density, 1)
-        value = 1 + share + (block.lift >= min_lift)
+        value = 1 + share + (block.lift >= min_lift and block.net > 0)
         suspicion[block.users] = np.maximum(suspicion[block.users], value)
     return suspicion
 
@@ -187,7 +198,10 @@ def find_blocks(B, n_blocks):
         expected = (r @ in_users) * (c @ in_items) / B.nnz
         n_inside = np.count_nonzero(B[in_users][:, in_items].data)
         users, items = np.flatnonzero(in_users), np.flatnonzero(in_items)
-        blocks.append(Block(users, items, float(densities.max()), float(n_inside / expected)))
+        net = surprise(n_inside, expected) - log_choices(np.count_nonzero(r), users.size)
+        net -= log_choices(np.count_nonzero(c), items.size)
+        lift = n_inside / expected
+        blocks.append(Block(users, items, float(densities.max()), float(lift), float(net)))
         rows, columns = rows[~inside], columns[~inside]
     return blocks, first
 

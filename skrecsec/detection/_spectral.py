@@ -48,7 +48,7 @@ class SpectralDetector(BaseProfileDetector):
     min_users : int, default=5
         Number of users in a group, at least; at least 2.
 
-    min_rise : float, default=0.05
+    min_rise : float, default=0.2
         By which share the mean similarity has to rise for a group to be divided again.
 
     Attributes
@@ -62,7 +62,9 @@ class SpectralDetector(BaseProfileDetector):
     --------
     LockstepDetector : Asks for items in common, not for similar profiles.
 
-    Notes ----- The most similar pairs are the edges of a graph, A their similarities and D its
+    Notes
+    -----
+    The most similar pairs are the edges of a graph, A their similarities and D its
     degrees. A part of the graph is divided by the second eigenvector y of its normalized Laplacian
     :math:`I - D^{-1/2} A D^{-1/2}`: users are sorted by :math:`y_u / \sqrt{D_u}` and divided where
     the normalized cut is least; a part that is not connected falls into its components. The
@@ -122,7 +124,7 @@ class SpectralDetector(BaseProfileDetector):
         similarity="pearson",
         edge_density=0.01,
         min_users=5,
-        min_rise=0.05,
+        min_rise=0.2,
     ):
         super().__init__(contamination=contamination, trusted_users=trusted_users)
         self.similarity = similarity
@@ -192,17 +194,16 @@ def most_similar(Z, edge_density):
 def find_group(graph, min_users, min_rise):
     """Return the users of the group that is left when no division has a higher mean."""
     users = np.flatnonzero(np.diff(graph.indptr))
+    parts = _components(graph[users][:, users], min_users)
     mean = 0.0
-    while users.size:
-        parts = _divide(graph[users][:, users], min_users)
+    while parts:
         means = [round(_mean_weight(graph, users[part]), 9) for part in parts]
-        if not parts or max(means) <= mean * (1 + min_rise):
+        if max(means) <= mean * (1 + min_rise):
             break
         # Of parts that are as alike the largest, of those as large the first.
         best = max(range(len(parts)), key=lambda p: (means[p], parts[p].size, -p))
-        if parts[best].size == users.size:
-            return users
         users, mean = users[parts[best]], means[best]
+        parts = _divide(graph[users][:, users], min_users)
     return users if mean else users[:0]
 
 
@@ -211,17 +212,21 @@ def _mean_weight(A, users):
     return A[users][:, users].sum() / (users.size * (users.size - 1))
 
 
+def _components(A, min_users):
+    """Return the connected components of a graph that have enough nodes."""
+    _, labels = connected_components(A, directed=False)
+    sizes = np.bincount(labels)
+    return [np.flatnonzero(labels == part) for part in np.flatnonzero(sizes >= min_users)]
+
+
 def _divide(A, min_users):
-    """Return the parts of a graph that have enough nodes, the graph itself if it is not divided."""
-    n_parts, labels = connected_components(A, directed=False)
-    if n_parts > 1:
-        sizes = np.bincount(labels)
-        return [np.flatnonzero(labels == part) for part in np.flatnonzero(sizes >= min_users)]
-    if A.shape[0] >= 2 * min_users:
-        order, place = _least_cut(A, _second_eigenvector(A), min_users)
-        if place:
-            return [np.sort(order[:place]), np.sort(order[place:])]
-    return [np.arange(A.shape[0])] if A.shape[0] >= min_users else []
+    """Return the parts of a graph: its components if there are several, or those of a cut."""
+    if connected_components(A, directed=False, return_labels=False) > 1:
+        return _components(A, min_users)
+    if A.shape[0] < 2 * min_users:
+        return []
+    order, place = _least_cut(A, _second_eigenvector(A), min_users)
+    return [np.sort(order[:place]), np.sort(order[place:])] if place else []
 
 
 def _second_eigenvector(A):

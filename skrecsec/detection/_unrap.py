@@ -79,18 +79,20 @@ class UnRAPDetector(BaseProfileDetector):
     `profile_scores_` is minus the share of the largest :math:`H_u`, less 1 for who is retrieved,
     and `offset_` is -1.
 
-    Left open by the paper, as far as it is known to us, and decided here: several items may have
-    the same sum, as the targets of one attack do: then all of them are targets, and their
-    deviations are added up. The window counts as met where it stops. Constant profiles have no
-    score, and cannot be judged: they have :math:`H_u = 0`. Users with equal scores are taken by
-    their deviation on the target. Trusted users keep their place in the order, and are not
-    retrieved. The means are over all users, fakes among them.
+    The means are over all users and items by the account of [2]_, and so the fakes of the random
+    and of the average attack have the highest scores, as the paper reports; with ``means="rated"``
+    they do not. Decided here: several items may have the same sum, as the targets of one attack do:
+    then all of them are targets, and their deviations are added up. The window counts as met where
+    it stops. Profiles that do not deviate from their mean cannot be judged: they have :math:`H_u =
+    0`. Users with equal scores are taken by their deviation on the target. Trusted users keep their
+    place in the order, and are not retrieved.
 
     Time O(n_ratings + n_users log n_users), memory O(n_ratings).
 
     It always names a target, also where there is no attack: then a few users are called fake. It is
-    made for a single target. Where genuine profiles have the highest scores, as short ones do, it
-    takes another item for the target, and misses the attack altogether.
+    made for a single target. Where genuine profiles have the highest scores, because fakes rate
+    what is popular or copy others, it takes another item for the target, and misses the attack
+    altogether.
 
     References
     ----------
