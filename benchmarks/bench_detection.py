@@ -78,15 +78,18 @@ def main():
                     means = dict(zip(FIGURES, np.mean(rows[detector_name], axis=0), strict=True))
                     cell = f"{name} {kind} {attack_name} {detector_name}"
                     results[cell] = means
-                    print(
-                        f"{name} {kind:9} {attack_name:9} {detector_name:9} AUC {means['AUC']:.3f}, "
-                        f"AP {means['AP']:.3f}, recall {means['recall']:.2f}, flagged "
-                        f"{means['flagged']:.4f}, targets named {means['targets named']:.1f}, "
-                        f"{means['seconds']:.2f} s",
-                        flush=True,
-                    )
+                    print(f"{cell}: {line(means)}", flush=True)
     if args.json is not None:
         args.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def line(figures):
+    """Return the figures of a detector in one line."""
+    return (
+        f"AUC {figures['AUC']:.3f}, AP {figures['AP']:.3f}, recall {figures['recall']:.2f}, "
+        f"flagged {figures['flagged']:.4f}, targets named {figures['targets named']:.1f}, "
+        f"{figures['seconds']:.2f} s"
+    )
 
 
 def measured(detector, poisoned, n_genuine, targets):

@@ -127,7 +127,7 @@ class FraudarDetector(BaseProfileDetector):
     >>> from skrecsec.detection import FraudarDetector
     >>> X = make_ratings(1000, 600, density=0.02, random_state=0).tolil()
     >>> X[10:30, 150:170] = 5
-    >>> group = FraudarDetector(n_blocks=1).fit(X).groups_[0]
+    >>> group = FraudarDetector(n_blocks=1, min_lift=5.0).fit(X).groups_[0]
     >>> group.users.tolist() == list(range(10, 30))
     True
     """

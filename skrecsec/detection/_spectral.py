@@ -64,8 +64,8 @@ class SpectralDetector(BaseProfileDetector):
 
     Notes
     -----
-    The most similar pairs are the edges of a graph, A their similarities and D its
-    degrees. A part of the graph is divided by the second eigenvector y of its normalized Laplacian
+    The most similar pairs are the edges of a graph, A their similarities and D its degrees. A part
+    of the graph is divided by the second eigenvector y of its normalized Laplacian
     :math:`I - D^{-1/2} A D^{-1/2}`: users are sorted by :math:`y_u / \sqrt{D_u}` and divided where
     the normalized cut is least; a part that is not connected falls into its components. The
     division with the highest mean similarity, over all its pairs, edges or not, is kept and divided
