@@ -20,6 +20,8 @@ from skrecsec.utils._threads import single_threaded
 # Of graphs with so few users all eigenvectors are computed.
 _SMALL = 200
 _ROUNDING = 1e-9
+# A block of sparse similarities takes several times the memory of a dense one.
+_BLOCK_MEMORY = 8
 
 
 class _Found(NamedTuple):
@@ -176,13 +178,12 @@ def most_similar(Z, edge_density):
     n_edges = int(np.ceil(edge_density * n_judged * (n_judged - 1) / 2))
     first, second = np.empty((2, 0), dtype=np.int64)
     values = np.empty(0)
-    transposed = sp.csr_array(Z.T)
-    for rows in row_blocks(n, 2 * n):
-        pairs = (Z[rows] @ transposed).tocoo()
-        kept = (pairs.row + rows.start < pairs.col) & (pairs.data > _ROUNDING)
+    for rows in row_blocks(n, _BLOCK_MEMORY * n):
+        pairs = (Z[rows] @ Z[rows.start :].T).tocoo()
+        kept = (pairs.row < pairs.col) & (pairs.data > _ROUNDING)
         values = np.concatenate([values, np.round(pairs.data[kept], 9)])
         first = np.concatenate([first, pairs.row[kept] + rows.start])
-        second = np.concatenate([second, pairs.col[kept]])
+        second = np.concatenate([second, pairs.col[kept] + rows.start])
         if values.size > n_edges > 0:
             least = np.partition(values, values.size - n_edges)[values.size - n_edges]
             kept = values >= least
