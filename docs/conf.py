@@ -66,6 +66,7 @@ pages_without_siblings = [
     "quick_tour",
     "user_guide",
     "which_recommender",
+    "detectors",
     "reproduction",
     "generated/changelog",
     "generated/contributing",

@@ -68,7 +68,7 @@ class FraudarDetector(BaseProfileDetector):
         What a rating has to be to count: ``"all"`` ratings do, those of the highest level, or
         those of at least this height.
 
-    min_lift : float, default=10.0
+    min_lift : float, default=8.0
         How many times as many interactions as the numbers of ratings of its users and items
         explain a block has to have for ``contamination="auto"`` to call its users fake.
 
@@ -146,7 +146,7 @@ class FraudarDetector(BaseProfileDetector):
         trusted_users=None,
         n_blocks=5,
         interactions="all",
-        min_lift=10.0,
+        min_lift=8.0,
     ):
         super().__init__(contamination=contamination, trusted_users=trusted_users)
         self.n_blocks = n_blocks
