@@ -63,13 +63,13 @@ class PCADetector(BaseProfileDetector):
     of the correlation matrix :math:`Z Z^T`, which is never formed. `profile_scores_` are the
     contributions; they depend neither on the signs of the vectors nor on the order of users.
 
-    The paper hands over the number of fakes: it calls that many of the lowest contributions fake,
-    and publishes precision on these terms. Without it there is no rule; the one of
-    ``contamination="auto"`` is ours: the log of a contribution lies `cut` robust standard
+    The literature hands over the number of fakes, see [2]_: it calls that many of the lowest
+    contributions fake, and publishes precision on these terms. Without it there is no rule; the one
+    of ``contamination="auto"`` is ours: the log of a contribution lies `cut` robust standard
     deviations, 1.4826 times the median absolute deviation, below the median. That it is 5 was
-    chosen on MovieLens-100K and FilmTrust. How missing ratings count is told apart by `unrated`:
-    with ``"zero"`` the fakes of the random and of the average attack are found, as the paper
-    reports.
+    chosen on MovieLens-100K and FilmTrust. What stands for missing ratings was chosen there as
+    well: with ``"zero"`` the fakes of the average attack are found, as the literature reports; with
+    ``"mean"`` hardly any are on MovieLens-100K.
 
     Rows that are constant have no z-scores. They cannot be judged, and have the highest of the
     scores. ``groups_`` is empty: the method names no items.
@@ -86,6 +86,9 @@ class PCADetector(BaseProfileDetector):
     .. [1] B. Mehta, W. Nejdl, "Unsupervised strategies for shilling detection and robust
        collaborative filtering", User Modeling and User-Adapted Interaction 19, 2009.
        :doi:`10.1007/s11257-008-9050-4`
+
+    .. [2] R. Burke, M. O'Mahony, N. Hurley, "Robust Collaborative Recommendation", in
+       "Recommender Systems Handbook", 2011. :doi:`10.1007/978-0-387-85820-3_25`
 
     Examples
     --------

@@ -79,13 +79,14 @@ class UnRAPDetector(BaseProfileDetector):
     `profile_scores_` is minus the share of the largest :math:`H_u`, less 1 for who is retrieved,
     and `offset_` is -1.
 
-    The means are over all users and items by the account of [2]_, and so the fakes of the random
-    and of the average attack have the highest scores, as the paper reports; with ``means="rated"``
-    they do not. Decided here: several items may have the same sum, as the targets of one attack do:
-    then all of them are targets, and their deviations are added up. The window counts as met where
-    it stops. Profiles that do not deviate from their mean cannot be judged: they have :math:`H_u =
-    0`. Users with equal scores are taken by their deviation on the target. Trusted users keep their
-    place in the order, and are not retrieved.
+    The means of :math:`H_u` are over all users and items by the account of [2]_, and so the fakes
+    of the average attack have the highest scores, as it reports; with ``means="rated"`` they do
+    not. Deviations on the target are from the mean of the user's own ratings. Decided here: several
+    items may have the same sum, as the targets of one attack do; then all of them are targets, and
+    their deviations are added up. The window counts as met where it stops. Profiles that do not
+    deviate from their mean cannot be judged, and have a score of 0. Users with equal scores are
+    taken by their deviation on the target. Trusted users keep their place in the order, and are not
+    retrieved.
 
     Time O(n_ratings + n_users log n_users), memory O(n_ratings).
 
@@ -98,6 +99,9 @@ class UnRAPDetector(BaseProfileDetector):
     ----------
     .. [1] K. Bryan, M. O'Mahony, P. Cunningham, "Unsupervised Retrieval of Attack Profiles in
        Collaborative Recommender Systems", RecSys 2008. :doi:`10.1145/1454008.1454034`
+
+    .. [2] R. Burke, M. O'Mahony, N. Hurley, "Robust Collaborative Recommendation", in
+       "Recommender Systems Handbook", 2011. :doi:`10.1007/978-0-387-85820-3_25`
 
     Examples
     --------

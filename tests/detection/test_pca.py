@@ -88,7 +88,7 @@ def test_constant_profiles_are_not_judged():
 
 
 def test_the_published_strength(published_splits):
-    # The paper reports a precision above 0.9 under average and random attacks on these ratings.
+    # The literature reports that the average attack is found with a high precision.
     X = published_splits[0][0]
     poisoned = AverageAttackTransformer(random_state=0).fit_transform(X)
     detector = PCADetector().fit(poisoned)

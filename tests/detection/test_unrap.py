@@ -73,7 +73,7 @@ def test_scores_and_retrieval_by_loops(means, seed):
 @pytest.mark.parametrize("make", [RandomAttackTransformer, AverageAttackTransformer])
 @pytest.mark.parametrize("goal", ["push", "nuke"])
 def test_the_published_strength(published_splits, make, goal):
-    # The paper reports a high precision under these attacks on these ratings, for one target.
+    # The literature reports a high precision under the average attack, for one target.
     X = published_splits[0][0]
     attack = make(n_targets=1, goal=goal, target_items="random", random_state=0)
     detector = UnRAPDetector().fit(attack.fit_transform(X))
