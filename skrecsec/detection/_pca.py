@@ -16,6 +16,9 @@ from skrecsec.utils._threads import single_threaded
 # Below so many rows or columns all eigenvectors are computed.
 _SMALL = 64
 _ROUNDING = 1e-9
+# Singular values that differ by less, as a share, do not tell their vectors apart.
+_TIE = 1e-6
+_N_DIRECTIONS = 40
 
 
 @register("detector", "pca", title="PCA-VarSelect")
@@ -34,7 +37,7 @@ class PCADetector(BaseProfileDetector):
     %(detector.trusted_users)s
 
     n_components : int, default=3
-        Number of components; fewer if the profiles have a lower rank.
+        Number of components; fewer if they are not determined, as with a lower rank.
 
     unrated : {"mean", "zero"}, default="zero"
         What stands for a missing rating: the mean of the user's ratings, so that profiles count by
@@ -78,8 +81,8 @@ class PCADetector(BaseProfileDetector):
     O(n_ratings + k (n_users + n_items)).
 
     Profiles of what hardly anybody rates contribute little, fake or not; fakes that copy genuine
-    profiles, or rate what is popular, contribute as others do. Where singular values k and k + 1
-    are equal, which vectors are the first k is not determined.
+    profiles, or rate what is popular, contribute as others do. Components whose singular value is
+    that of the next one after k are left out, since they are not determined.
 
     References
     ----------
@@ -136,7 +139,7 @@ def _z_scores(X, unrated):
     deviations = np.bincount(rows, (X.data - means[rows]) ** 2, minlength=X.shape[0])
     deviations += (n - np.where(lengths > 0, lengths, n)) * means**2
     spread = np.sqrt(deviations / n)
-    is_varied = spread > _ROUNDING * np.maximum(means, _ROUNDING)
+    is_varied = spread > _ROUNDING * means
     scale = np.where(is_varied, 1 / np.where(is_varied, spread, 1), 0)
     if unrated == "mean":
         values, means = (X.data - means[rows]) * scale[rows], np.zeros(X.shape[0])
@@ -146,41 +149,44 @@ def _z_scores(X, unrated):
 
 
 def _first_left_vectors(Z, means, k):
-    """Return the first left singular vectors (n_users, k) of Z - means 1^T, and singular values."""
-    if min(Z.shape) <= max(_SMALL, k + 1):
-        return _by_gram(Z.toarray() - means[:, None], k)
-    ones = np.ones(Z.shape[1])
+    """Return the first left singular vectors (n_users, k) of Z - means 1^T, and singular values.
+
+    There are fewer if the rank is lower, or if the last ones are not told apart from the next.
+    """
+    if min(Z.shape) <= max(_SMALL, k + 2):
+        left, values = _by_gram(Z.toarray() - means[:, None])
+    else:
+        left, values = _by_lanczos(Z, means, k + 1)
+    following = values[k] if values.size > k else 0.0
+    left, values = left[:, :k], values[:k]
+    kept = values > max(following * (1 + _TIE), 1e-7 * values.max(initial=1e-300))
+    return left[:, kept], values[kept]
+
+
+def _by_lanczos(Z, means, k):
+    if not Z.data.any():
+        return np.zeros((Z.shape[0], 0)), np.zeros(0)
     operator = LinearOperator(
         Z.shape,
         matvec=lambda v: Z @ v.ravel() - means * v.sum(),
-        rmatvec=lambda v: Z.T @ v.ravel() - ones * (means @ v.ravel()),
+        rmatvec=lambda v: Z.T @ v.ravel() - means @ v.ravel(),
         dtype=float,
     )
-    # Of no order: sums of squares of the shorter side, so that nothing depends on one.
-    squares = Z.multiply(Z)
-    start = np.asarray(squares.sum(axis=0 if Z.shape[1] < Z.shape[0] else 1)).ravel()
-    if not start.any():
-        return np.zeros((Z.shape[0], 0)), np.zeros(0)
-    left, values, _ = svds(operator, k=k, v0=start / np.linalg.norm(start))
+    # Where the first vectors are determined, they do not depend on the start.
+    start = np.random.default_rng(0).random(min(Z.shape))
+    # Of equal values, a smaller space of search would miss some.
+    n_directions = min(start.size - 1, max(2 * k + 1, _N_DIRECTIONS))
+    left, values, _ = svds(operator, k=k, v0=start, ncv=n_directions)
     order = np.argsort(-values)
-    return _of_full_rank(left[:, order], values[order])
+    return left[:, order], values[order]
 
 
-def _by_gram(Z, k):
+def _by_gram(Z):
     """Return the same by the eigenvectors of a matrix of few rows or few columns."""
     is_wide = Z.shape[0] <= Z.shape[1]
     squares, vectors = np.linalg.eigh(Z @ Z.T if is_wide else Z.T @ Z)
-    values = np.sqrt(np.maximum(squares[::-1][:k], 0))
-    vectors = vectors[:, ::-1][:, :k]
-    if not is_wide:
-        vectors = Z @ vectors / np.maximum(values, 1e-300)
-    return _of_full_rank(vectors, values)
-
-
-def _of_full_rank(vectors, values):
-    """Leave out vectors of singular values that are nought but for rounding: they are arbitrary."""
-    kept = values > 1e-7 * values.max(initial=1e-300)
-    return vectors[:, kept], values[kept]
+    values, vectors = np.sqrt(np.maximum(squares[::-1], 0)), vectors[:, ::-1]
+    return (vectors if is_wide else Z @ vectors / np.maximum(values, 1e-300)), values
 
 
 def _robust_cut(contributions, cut):

@@ -201,9 +201,12 @@ def find_group(graph, min_users, min_rise):
         means = [round(_mean_weight(graph, users[part]), 9) for part in parts]
         if max(means) <= mean * (1 + min_rise):
             break
-        # Of parts that are as alike the largest, of those as large the first.
-        best = max(range(len(parts)), key=lambda p: (means[p], parts[p].size, -p))
-        users, mean = users[parts[best]], means[best]
+        # Of parts that are as alike the largest, or all that are as large, which is no group then.
+        largest = max(zip(means, map(len, parts), strict=True))
+        best = [part for part, m in zip(parts, means, strict=True) if (m, part.size) == largest]
+        users, mean = np.sort(users[np.concatenate(best)]), largest[0]
+        if len(best) > 1:
+            break
         parts = _divide(graph[users][:, users], min_users)
     return users if mean else users[:0]
 

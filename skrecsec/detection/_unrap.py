@@ -130,7 +130,7 @@ class UnRAPDetector(BaseProfileDetector):
         scores = hv_scores(X, self.means)
         rows = rows_of(X)
         means = _means(rows, X.data, X.shape[0])
-        deviations = X.data - means[rows]
+        deviations = (X.data - means[rows]) / X.data.max()  # of no unit
         first = _first_users(scores, self.window)
         items, direction = _find_targets(X, rows, deviations, first)
         on_target = np.isin(X.indices, items)

@@ -68,6 +68,36 @@ def test_order_does_not_matter(detector):
     np.testing.assert_array_equal(detector.labels_, labels[rows])
 
 
+@pytest.mark.parametrize("detector", [d for d in DETECTORS if "seed" not in repr(d)], ids=repr)
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.eye(100),
+        sp.block_diag([np.random.default_rng(0).integers(1, 6, size=(10, 10))] * 12),
+        sp.block_diag([np.tile([1.0, 2, 3, 4, 5], (20, 1))] * 14),
+        np.repeat(np.random.default_rng(0).integers(0, 6, size=(2, 80)), 110, axis=0),
+    ],
+    ids=["nothing shared", "same blocks", "cliques", "two profiles"],
+)
+def test_ties_do_not_depend_on_order(detector, X):
+    X = sp.csr_array(X, dtype=float)
+    scores = detector.fit(X).profile_scores_
+    rng = np.random.default_rng(1)
+    rows, columns = rng.permutation(X.shape[0]), rng.permutation(X.shape[1])
+    again = detector.fit(X[rows][:, columns]).profile_scores_
+    np.testing.assert_allclose(again, scores[rows], rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=repr)
+@pytest.mark.parametrize("unit", [1e-30, 1e30])
+def test_the_unit_of_ratings_does_not_matter(detector, unit):
+    if "interactions" in repr(detector):
+        pytest.skip("compares with a height")
+    X = make_ratings(60, 50, density=0.2, random_state=0)
+    scores = detector.fit(X).profile_scores_
+    np.testing.assert_allclose(detector.fit(X * unit).profile_scores_, scores, atol=1e-8)
+
+
 def test_surprise_is_that_of_a_poisson():
     np.testing.assert_allclose(surprise([3, 8], [3.0, 2.0]), [0, 8 * np.log(4) - 6])
     assert surprise(2, 5.0) == 0

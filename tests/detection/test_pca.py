@@ -80,6 +80,17 @@ def test_fewer_components_than_asked_for():
     np.testing.assert_allclose(detector.profile_scores_, 1 / 3)
 
 
+def test_components_that_are_not_determined_are_left_out():
+    # Of 12 alike users all components but none are first; a user apart has one of its own.
+    X = np.zeros((13, 30))
+    X[np.arange(12), np.arange(12)] = 5
+    X[12, 12:20] = [1, 5, 2, 4, 1, 5, 2, 4]
+    detector = PCADetector(n_components=5, unrated="mean").fit(X)
+    np.testing.assert_allclose(detector.singular_values_, np.sqrt(8))
+    X = np.eye(100) * 5
+    assert PCADetector(unrated="zero").fit(X).singular_values_.size == 0
+
+
 def test_constant_profiles_are_not_judged():
     X = np.vstack([make_ratings(30, 20, density=0.5, random_state=0).toarray(), np.full(20, 4.0)])
     for unrated in ("zero", "mean"):
