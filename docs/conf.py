@@ -67,6 +67,7 @@ pages_without_siblings = [
     "user_guide",
     "which_recommender",
     "profile_features",
+    "detectors",
     "reproduction",
     "generated/changelog",
     "generated/contributing",

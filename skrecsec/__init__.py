@@ -15,7 +15,14 @@ from skrecsec.attacks import (
     SegmentAttackTransformer,
     TNAAttackTransformer,
 )
-from skrecsec.detection import LockstepDetector
+from skrecsec.detection import (
+    FAPDetector,
+    FraudarDetector,
+    LockstepDetector,
+    PCADetector,
+    SpectralDetector,
+    UnRAPDetector,
+)
 from skrecsec.recommenders import (
     APRRecommender,
     ATRecommender,
@@ -47,8 +54,10 @@ __all__ = [
     "DLAttackTransformer",
     "DecompositionRecommender",
     "EASERecommender",
+    "FAPDetector",
     "FilteredRecommender",
     "FixedAttackTransformer",
+    "FraudarDetector",
     "GCoAttackTransformer",
     "ImplicitRecommender",
     "ItemKNNRecommender",
@@ -56,11 +65,14 @@ __all__ = [
     "LockstepDetector",
     "LoveHateAttackTransformer",
     "MFRecommender",
+    "PCADetector",
     "PGAAttackTransformer",
     "PopularityRecommender",
     "RandomAttackTransformer",
     "ReverseBandwagonAttackTransformer",
     "SegmentAttackTransformer",
+    "SpectralDetector",
     "TCDRecommender",
     "TNAAttackTransformer",
+    "UnRAPDetector",
 ]

@@ -9,7 +9,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-PAGES = ["profile_features.rst", "quick_tour.rst", "user_guide.rst", "which_recommender.rst"]
+PAGES = [
+    "detectors.rst",
+    "profile_features.rst",
+    "quick_tour.rst",
+    "user_guide.rst",
+    "which_recommender.rst",
+]
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -1,0 +1,93 @@
+"""What a set of users has in common, for detectors that give no account of chance themselves.
+
+The account is that of `LockstepDetector`: u has i with probability r_u c_i / S, by the number of
+ratings of each, and that many users have so many of the items is as surprising as a Poisson tail.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.special import gammaln
+from scipy.stats import poisson
+
+from skrecsec.base import SuspiciousGroup
+
+# Items that so many of the users have are common to them, and so many of these are named.
+_SHARE, _MOST_ITEMS = 0.5, 8
+_TINY = 1e-300
+
+
+def pattern_of_ratings(X, kept=None) -> sp.csr_array:
+    """Return ones at the ratings, or at those kept."""
+    if kept is None:
+        return sp.csr_array((np.ones(X.nnz), X.indices, X.indptr), shape=X.shape)
+    indptr = np.concatenate([[0], np.cumsum(kept)])[X.indptr].astype(X.indptr.dtype)
+    return sp.csr_array((np.ones(indptr[-1]), X.indices[kept], indptr), shape=X.shape)
+
+
+def rows_of(X) -> np.ndarray:
+    """Return the row of each rating."""
+    return np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+
+
+def surprise(observed, expected):
+    """Return how surprising counts above the expected ones are, in nats, and 0 for others."""
+    observed, expected = np.asarray(observed, float), np.maximum(expected, _TINY)
+    excess = observed * np.log(np.maximum(observed, _TINY) / expected) - (observed - expected)
+    return np.where(observed > expected, excess, 0.0)
+
+
+def log_choices(n, k) -> float:
+    """Return the log of the number of sets of k among n."""
+    return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+
+def common_items(B, users) -> np.ndarray:
+    """Return the items that half of the users have, the eight most surprising, ascending."""
+    r, c = np.diff(B.indptr), np.bincount(B.indices, minlength=B.shape[1])
+    n_having = np.bincount(B[users].indices, minlength=B.shape[1])
+    expected = r[users].sum() * c / max(B.nnz, 1)
+    values = surprise(n_having, expected)
+    usable = np.flatnonzero((n_having >= max(_SHARE * len(users), 2)) & (values > 0))
+    best = usable[np.lexsort((usable, -np.round(values[usable], 9)))]
+    return np.sort(best[:_MOST_ITEMS])
+
+
+def describe_group(X, B, users, items) -> SuspiciousGroup:
+    """Return a group of users and items, with what chance says of it.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_users, n_items)
+        Ratings.
+
+    B : csr_array of shape (n_users, n_items)
+        Ones at those ratings that count.
+
+    users, items : ndarray of int
+        Who and what, ascending; some user has some of the items.
+    """
+    c = np.bincount(B.indices, minlength=B.shape[1])
+    n_held = np.asarray(B[:, items].sum(axis=1)).ravel()
+    held = n_held[users]
+    least = int(max(np.sort(held)[held.size // 4], 1))  # three quarters have so many, or more
+    n_users = int((n_held >= least).sum())
+    rates = np.diff(B.indptr) * c[items].sum() / B.nnz
+    expected = float(poisson.sf(least - 1, rates).sum())
+    cost = log_choices(max(int((c > 0).sum()), len(items)), len(items))
+    block = X[users][:, items].multiply(B[users][:, items]).tocsr()
+    values, counts = np.unique(block.data[block.data > 0], return_counts=True)
+    return SuspiciousGroup(
+        users, items, float(values[counts.argmax()]), least, n_users, expected,
+        float(surprise(n_users, expected) - cost),
+    )  # fmt: skip
+
+
+def explain(X, users, labels) -> list[SuspiciousGroup]:
+    """Return these users and what they have in common as a group, if any of them is called fake."""
+    if users.size < 2 or not (labels[users] == -1).any():
+        return []
+    B = pattern_of_ratings(X)
+    items = common_items(B, users)
+    return [describe_group(X, B, users, items)] if items.size else []
