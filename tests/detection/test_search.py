@@ -23,11 +23,12 @@ def split():
 
 
 def forms(X, y):
-    """Return the held-out items as an array and as rows of a matrix."""
-    return {"array": y, "matrix": HeldOut(held_out_items(y, *X.shape))}
+    """Return the held-out items as an array, a sparse matrix, and rows of one."""
+    matrix = held_out_items(y, *X.shape)
+    return {"array": y, "matrix": matrix, "rows": HeldOut(matrix)}
 
 
-@pytest.mark.parametrize("form", ["array", "matrix"])
+@pytest.mark.parametrize("form", ["array", "matrix", "rows"])
 def test_a_search_takes_the_detector_that_keeps_targets_out(split, form):
     X, y = split
     # The one that is blind calls nobody fake, the other one finds all of the fakes.
@@ -57,7 +58,7 @@ def test_a_search_takes_the_detector_that_keeps_targets_out(split, form):
     assert search.predict(X).shape == X.shape
 
 
-@pytest.mark.parametrize("form", ["array", "matrix", None])
+@pytest.mark.parametrize("form", ["array", "matrix", "rows", None])
 def test_a_search_over_the_parameters_of_a_detector(split, form):
     X, y = split
     attack = AverageAttackTransformer(random_state=0, attack_size=0.08)
