@@ -79,8 +79,8 @@ plt.show()
 # %%
 # Under both attacks all fakes are found, and either recommender is as it was without them: targets
 # are in no more lists, and as many hidden ratings are found. Unfiltered, AUSH brings each of its
-# targets into every eighth to tenth list, while the hidden ratings, in the right panel, do not tell that
-# anything is wrong.
+# targets into every eighth to tenth list, while the hidden ratings, in the right panel, do not tell
+# that anything is wrong.
 #
 # That is as good as the detector. Genuine users whom it drops by mistake, one or two in a hundred
 # under AUSH, are served all the same, and what it does not find, as one target of profiles that are
