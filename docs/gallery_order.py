@@ -2,6 +2,8 @@
 
 ORDER = [
     "plot_attack_and_defend.py",
+    "plot_find_fakes.py",
+    "plot_filtered_recommender.py",
     "plot_own_ratings.py",
     "plot_poison_profiles.py",
     "plot_rank_shifts.py",

@@ -39,7 +39,7 @@ def is_ahead(table, row, *, in_doubt=False):
 
     With `in_doubt` it is enough that it may be, by its 95% confidence interval.
     """
-    if row["paper"] == "" or row.get("attack") == "clean":
+    if row.get("paper", "") == "" or row.get("attack") == "clean":
         return None
     is_lower_better = table == "table4"
     ours = row["mean"]
@@ -93,7 +93,7 @@ def _cell(table, row):
     if is_ahead(table, row):
         # Where whole rows are compared, of TCD and of the paper's own attacks, as elsewhere.
         ours = f"**{ours}**"
-    if table.endswith("b"):
+    if table.endswith("b") or "paper" not in row:
         return ours  # the paper has no such table
     paper = f"{row['paper']:.3f}" if row["paper"] != "" else NOTHING
     return f"{paper} / {ours}"
@@ -262,6 +262,7 @@ def files():
         "improvements.rst": improvements(),
         "table5.rst": cells("table5"),
         "table5b.rst": cells("table5b"),
+        "detection.rst": cells("detection"),
         "scores.rst": scores(),
         "commands.rst": commands(),
         **{f"{name}.rst": figure(name) for name in FIGURES},

@@ -38,11 +38,13 @@ def run(capsys, *arguments):
 def test_the_table_has_a_row_per_model_and_progress_goes_to_stderr(capsys):
     output = run(capsys)
     lines = output.out.splitlines()
-    assert [line.split("  ")[0] for line in lines[1:]] == [
+    assert [line.split("  ")[0] for line in lines[1:-1]] == [
         "MF, clean",
         "MF, average attack",
         "TCD, average attack",
+        "",
     ]
+    assert lines[-1].startswith("Lockstep: found ")
     for heading in ("test HR@50", "target HR@50", "mean rank shift", "RI", "seconds"):
         assert heading in lines[0]
     assert "repeat 1 of 1 done" in output.err
@@ -145,10 +147,11 @@ def test_the_report_needs_nothing_else(capsys, tmp_path):
     assert page.startswith("<!DOCTYPE html>")
     assert page.count('src="data:image/png;base64,') == 2
     assert not re.search(r'(src|href)="(?!data:)', page)
-    for cell in re.split(r"  +", table.splitlines()[-1].strip()):
+    for cell in re.split(r"  +", table.splitlines()[3].strip()):
         assert f"<td>{cell}</td>" in page
     assert "9 fake profiles" in page
     assert "Targets: 3 7." in page
+    assert f"Repeats: 2. {table.splitlines()[-1]}." in page
     assert f"python -m skrecsec --repeats 2 --attack-size 9 --targets 3,7 --report {path}" in page
     settings = json.loads(run(capsys, "--format", "json").out)["settings"]
     assert "report" not in settings

@@ -36,8 +36,10 @@ def test_example_has_about_ten_lines():
 def test_printed_table(capsys):
     (table,) = blocks("text")
     assert main(["--format", "json"]) == 0
-    results = json.loads(capsys.readouterr().out)["results"]
-    heading, *lines = table.splitlines()
+    result = json.loads(capsys.readouterr().out)
+    results, detection = result["results"], result["detection"]
+    heading, *lines, empty, who = table.splitlines()
+    assert empty == ""
     assert re.split(r"\s{2,}", heading.strip()) == [
         "test HR@50",
         "target HR@50",
@@ -55,6 +57,15 @@ def test_printed_table(capsys):
             assert float(rank_shift) == pytest.approx(result["rank_shift"], abs=20)
         if ri != "-":
             assert float(ri) == pytest.approx(result["ri"], abs=0.02)
+    found = re.fullmatch(
+        r"Lockstep: found (\d+) of (\d+) fake profiles, missed (\d+), wrongly accused (\d+) of "
+        r"(\d+) genuine users",
+        who,
+    )
+    names = ("found", "fake_profiles", "missed", "wrongly_accused", "genuine_users")
+    tolerances = (1, 0, 1, 5, 0)
+    for number, name, tolerance in zip(found.groups(), names, tolerances, strict=True):
+        assert int(number) == pytest.approx(detection[name], abs=tolerance)
 
 
 def test_commands_are_those_of_ci():

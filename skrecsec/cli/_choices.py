@@ -5,8 +5,11 @@ from __future__ import annotations
 # All that registers.
 import skrecsec.attacks
 import skrecsec.datasets
+import skrecsec.detection
 import skrecsec.recommenders  # noqa: F401
 from skrecsec.utils._registry import Entry, registered
+
+NONE = "none"  # what is said instead of the name of a detector
 
 
 def attacks() -> dict[str, Entry]:
@@ -17,6 +20,11 @@ def attacks() -> dict[str, Entry]:
 def recommenders() -> dict[str, Entry]:
     """Return the recommenders by name."""
     return registered("recommender")
+
+
+def detectors() -> dict[str, Entry]:
+    """Return the detectors by name."""
+    return registered("detector")
 
 
 def datasets() -> dict[str, Entry]:
@@ -34,6 +42,11 @@ def attack_title(name: str) -> str:
     ('average attack', 'gco attack')
     """
     return f"{name.removesuffix('attack')} attack"
+
+
+def detector_title(name: str) -> str:
+    """Return what tables and plots call a detector."""
+    return detectors()[name].facts["title"]
 
 
 def recommender_title(name: str) -> str:

@@ -14,6 +14,7 @@ from skrecsec.cli._outcome import PROTOCOL, K, Outcome
 from skrecsec.cli._parser import check_recommenders, check_report, make_parser
 from skrecsec.cli._ratings import complete_arguments, load, title_of
 from skrecsec.experiments import Plan, Seeds, run_by_repeat
+from skrecsec.recommenders import FilteredRecommender
 from skrecsec.utils._files import write_atomically
 
 _N_TARGETS = 5
@@ -52,19 +53,29 @@ def attack_and_defend(argv: Sequence[str] | None, *, prog: str) -> int:
 
 
 def make_plan(X, targets, outcome: Outcome) -> Plan:
-    """Return the plan: the victim on clean and on poisoned ratings, the defense on the latter."""
+    """Return the plan: the victim on clean and on poisoned ratings, the defense on the latter.
+
+    A detector judges these, too.
+    """
     arguments = outcome.arguments
     attack = _choices.attacks()[arguments.attack](
         attack_size=arguments.attack_size, knowledge=arguments.knowledge, goal=arguments.goal
     )
+    defense = _choices.recommenders()[arguments.defense]()
+    if arguments.filter != _choices.NONE:
+        defense = FilteredRecommender(_choices.detectors()[arguments.filter](), defense)
+    detectors = {}
+    if arguments.detector != _choices.NONE:
+        detectors[outcome.detector] = _choices.detectors()[arguments.detector]()
     return Plan(
         X,
         None,
         {outcome.attack: attack},
         {
             outcome.baseline: _choices.recommenders()[arguments.victim](),
-            outcome.defense: _choices.recommenders()[arguments.defense](),
+            outcome.defense: defense,
         },
+        detectors=detectors,
         target_items=targets,
         n_targets=_N_TARGETS,
         n_repeats=arguments.repeats,
@@ -93,6 +104,9 @@ def _run(plan, outcome):
 
 def _publish(outcome, command):
     print(FORMATS[outcome.arguments.format](outcome), flush=True)
+    who = outcome.who_is_fake()
+    if who is not None and outcome.arguments.format == "csv":  # which has the models only
+        _tell(who)
     report = outcome.arguments.report
     if report is not None:
         from skrecsec.cli._page import page_of

@@ -24,8 +24,8 @@ class Outcome:
 
     Attributes
     ----------
-    baseline, defense, attack : str
-        What tables and plots call them.
+    baseline, defense, attack, detector : str
+        What tables and plots call them; the last is None if nobody is judged.
 
     study : RobustnessStudy or None
         The repeats that are finished.
@@ -35,6 +35,11 @@ class Outcome:
         self.arguments = arguments
         self.baseline = _choices.recommender_title(arguments.victim)
         self.defense = _choices.recommender_title(arguments.defense)
+        if arguments.filter != _choices.NONE:
+            self.defense += f" behind {_choices.detector_title(arguments.filter)}"
+        self.detector = None
+        if arguments.detector != _choices.NONE:
+            self.detector = _choices.detector_title(arguments.detector)
         self.attack = _choices.attack_title(arguments.attack)
         self.study: RobustnessStudy | None = None
 
@@ -44,6 +49,8 @@ class Outcome:
             results.records,
             results.rank_shifts,
             results.target_items,
+            detections=results.detections,
+            verdicts=results.verdicts,
             baseline=self.baseline,
             k=K,
             protocol=PROTOCOL,
@@ -96,6 +103,39 @@ class Outcome:
                 record[f"{column}_std"] = None if math.isnan(std) else std
             records.append(record)
         return records
+
+    def detection(self) -> dict | None:
+        """Return whom the detector found, missed and accused, in all repeats; None without one."""
+        if self.detector is None or self.study is None:
+            return None
+        n_fake, n_found, n_genuine, n_accused = (
+            sum(record[count] for record in self.study.detections)
+            for count in ("n_fake", "n_found", "n_genuine", "n_accused")
+        )
+        found: dict = {
+            "detector": self.arguments.detector,
+            "fake_profiles": n_fake,
+            "found": n_found,
+            "missed": n_fake - n_found,
+            "genuine_users": n_genuine,
+            "wrongly_accused": n_accused,
+        }
+        for metric in ("average_precision", "roc_auc", "detection_seconds"):
+            (row,) = self.study.summary(metric)
+            found[metric] = None if math.isnan(row["mean"]) else row["mean"]
+        return found
+
+    def who_is_fake(self) -> str | None:
+        """Return in a sentence who the fakes were, by the detector; None without one."""
+        found = self.detection()
+        if found is None:
+            return None
+        repeats = f", in {self.n_repeats} repeats" if self.n_repeats > 1 else ""
+        return (
+            f"{self.detector}: found {found['found']} of {found['fake_profiles']} fake profiles, "
+            f"missed {found['missed']}, wrongly accused {found['wrongly_accused']} of "
+            f"{found['genuine_users']} genuine users{repeats}"
+        )
 
     def lines(self) -> list[list[str]]:
         """Return the rows of the table as text."""

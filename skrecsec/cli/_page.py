@@ -80,9 +80,11 @@ def _summary(outcome):
     repeats = str(outcome.n_repeats)
     if outcome.n_repeats < arguments.repeats:
         repeats += f" of {arguments.repeats}, after which it was interrupted"
+    who = outcome.who_is_fake()
     return (
         f"Ratings: {title_of(arguments)}. Targets: {targets}. {share}; the attacker sees "
         f"{100 * arguments.knowledge:.3g}% of the users. Repeats: {repeats}."
+        + ("" if who is None else f" {who}.")
     )
 
 

@@ -84,6 +84,15 @@ def _add_attack(group):
     _add_choice(
         group, "--defense", recommenders, "tcd", "what to use instead, on the same poisoned ratings"
     )
+    detectors = [*_choices.detectors(), _choices.NONE]
+    _add_choice(
+        group,
+        "--filter",
+        detectors,
+        _choices.NONE,
+        "detector that drops profiles before the defense learns",
+    )
+    _add_choice(group, "--detector", detectors, "lockstep", "detector that says who is fake")
     add(
         "--targets",
         metavar="ITEMS",
@@ -163,7 +172,7 @@ def check_recommenders(arguments: argparse.Namespace, parser: OneLineErrorParser
         package = _choices.recommenders()[getattr(arguments, option)].facts.get("package")
         if package is not None:
             parser.require(package, f"argument --{option}: needs", extra=package)
-    if arguments.victim == arguments.defense:
+    if arguments.victim == arguments.defense and arguments.filter == _choices.NONE:
         parser.error("argument --defense: the same as --victim, choose another")
 
 

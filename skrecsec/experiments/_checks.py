@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import get_tags
 
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.datasets import make_ratings
@@ -55,8 +56,13 @@ def check_attacks(attacks) -> None:
         _check_parameters("attacks", name, attack)
 
 
-def check_recommenders(recommenders) -> None:
-    """Raise a ValueError if these are no recommenders or their parameters are invalid."""
+def check_recommenders(recommenders, detectors) -> None:
+    """Raise a ValueError if these are no recommenders or their parameters are invalid.
+
+    There may be none if there are detectors.
+    """
+    if not recommenders and detectors:
+        return
     _check_names("recommenders", recommenders)
     for name, recommender in recommenders.items():
         has_methods = all(hasattr(recommender, m) for m in ("fit", "predict", "get_params"))
@@ -65,12 +71,39 @@ def check_recommenders(recommenders) -> None:
                 f"recommenders[{name!r}] must be a recommender, an estimator with `fit` and "
                 f"`predict`, got {recommender!r}."
             )
-        if any(isinstance(e, FrozenEstimator) for e in (recommender, steps_of(recommender)[-1])):
-            raise ValueError(
-                f"recommenders[{name!r}] is frozen: it would learn nothing from the ratings of the "
-                f"study, poisoned or not. Give the estimator itself."
-            )
+        _check_not_frozen("recommenders", name, recommender)
         _check_parameters("recommenders", name, recommender)
+
+
+def check_detectors(detectors) -> None:
+    """Raise a ValueError if these are no detectors or their parameters are invalid."""
+    if not detectors:
+        return
+    _check_names("detectors", detectors)
+    for name, detector in detectors.items():
+        if not _is_detector(detector):
+            raise ValueError(
+                f"detectors[{name!r}] must be a detector, an outlier detector with `fit_predict`, "
+                f"got {detector!r}."
+            )
+        _check_not_frozen("detectors", name, detector)
+        _check_parameters("detectors", name, detector)
+
+
+def _is_detector(detector):
+    has_methods = all(hasattr(detector, m) for m in ("fit_predict", "__sklearn_tags__"))
+    if isinstance(detector, type) or not has_methods:
+        return False
+    # Recommenders have fit_predict as well.
+    return get_tags(detector).estimator_type == "outlier_detector"
+
+
+def _check_not_frozen(parameter, name, estimator):
+    if any(isinstance(e, FrozenEstimator) for e in (estimator, steps_of(estimator)[-1])):
+        raise ValueError(
+            f"{parameter}[{name!r}] is frozen: it would learn nothing from the ratings of the "
+            f"study, poisoned or not. Give the estimator itself."
+        )
 
 
 def warn_of_unsuitable(X, recommenders) -> None:
@@ -119,10 +152,12 @@ def _check_parameters(parameter, name, estimator):
         raise ValueError(f"{parameter}[{name!r}]: {error}") from error
 
 
-def check_baseline(baseline, recommenders) -> str:
-    """Return the name of the baseline, that of the first recommender for None."""
+def check_baseline(baseline, recommenders) -> str | None:
+    """Return the name of the baseline, that of the first recommender for None, if there is one."""
     if baseline is None:
-        return next(iter(recommenders))
+        return next(iter(recommenders), None)
+    if not recommenders:
+        raise ValueError(f"baseline={baseline!r} names a recommender, and there is none.")
     if baseline not in recommenders:
         names = ", ".join(map(repr, recommenders))
         raise ValueError(f"baseline must be the name of a recommender, {names}, got {baseline!r}.")

@@ -29,19 +29,21 @@ def check_content(record: Record, task) -> None:
     task : Task
         That of the unit.
     """
-    crafts = task.unit.crafts
-    _check_names("values", record.values, _MEASURED if crafts else (*_SHARES, *_MEASURED))
-    _check_names(
-        "arrays", record.arrays, (*(POISON if crafts else ["target_ranks"]), "target_items")
-    )
+    fits = task.unit.recommender is not None
+    arrays = ["target_ranks"] if fits else POISON if task.unit.crafts else ["scores", "is_flagged"]
+    _check_names("values", record.values, (*_SHARES, *_MEASURED) if fits else _MEASURED)
+    _check_names("arrays", record.arrays, (*arrays, "target_items"))
     for name, value in record.values.items():
         _check_value(name, value)
     n_users, n_items = task.setting.shape
     targets = record.arrays["target_items"]
     _check_targets(targets, task.setting, n_items)
-    if crafts:
+    if task.unit.crafts:
         data, indices, indptr = (record.arrays[name] for name in POISON)
         _check_poison(data, indices, indptr, n_items)
+    elif task.unit.detector is not None:
+        n_profiles = n_users + _n_fake(task)
+        _check_verdicts(record.arrays["scores"], record.arrays["is_flagged"], n_profiles)
     else:
         _check_ranks(record.arrays["target_ranks"], (n_users, targets.size), n_items)
 
@@ -54,6 +56,8 @@ def size_limit(task, description: dict) -> int:
         size = getattr(task.estimator, "attack_size", 1.0)
         n_profiles = max(n_users, size if isinstance(size, Integral) else 0)
         content = 16 * (n_profiles + 1) * (n_items + 1)  # were they dense
+    elif task.unit.detector is not None:
+        content = 9 * (n_users + _n_fake(task))
     else:
         content = 8 * n_users * n_targets
     return int(content) + 8 * n_targets + 6 * len(json.dumps(description)) + 2**16
@@ -88,6 +92,19 @@ def _check_ranks(ranks, shape, n_items):
         raise ValueError(f"its target_ranks have shape {ranks.shape} and dtype {ranks.dtype}")
     if ranks.min() < -1 or ranks.max() >= n_items:
         raise ValueError("its target_ranks are out of range")
+
+
+def _n_fake(task):
+    return 0 if task.poison is None else task.poison["indptr"].size - 1
+
+
+def _check_verdicts(scores, is_flagged, n_profiles):
+    if scores.dtype != np.float64 or scores.shape != (n_profiles,):
+        raise ValueError(f"its scores have shape {scores.shape} and dtype {scores.dtype}")
+    if not (np.isfinite(scores).all() or np.isnan(scores).all()):
+        raise ValueError("its scores are not finite")
+    if is_flagged.dtype != bool or is_flagged.shape != (n_profiles,):
+        raise ValueError("its verdicts are no booleans, one for each profile")
 
 
 def _check_poison(data, indices, indptr, n_items):

@@ -33,6 +33,9 @@ class Plan:
     attacks, recommenders : dict of estimators
         By name.
 
+    detectors : dict of estimators, default=None
+        By name; None has nobody judged.
+
     target_items : {"unpopular", "random"} or array-like of int
         Those of all attacks, whatever is set on them.
 
@@ -53,8 +56,8 @@ class Plan:
 
     reference : str, default=None
         Name of the recommender whose ranking on clean data is what rank shifts are counted from,
-        and which is the only one that is fitted on clean data. None compares each recommender with
-        itself.
+        and which is the only one that is fitted on clean data; nor are these judged by detectors.
+        None compares each recommender with itself.
 
     repeats_per_worker : int, default=None
         How many repeats are under way at once, for each worker: with few, the first results are
@@ -68,6 +71,7 @@ class Plan:
         attacks,
         recommenders,
         *,
+        detectors=None,
         target_items,
         n_targets,
         n_repeats,
@@ -82,6 +86,7 @@ class Plan:
             check_held_out(None, X)
         self.X, self.y = X, y
         self.attacks, self.recommenders = attacks, recommenders
+        self.detectors = detectors or {}
         self.reference = reference
         self.repeats_per_worker = repeats_per_worker
         if not isinstance(target_items, str):
@@ -101,17 +106,19 @@ class Plan:
         return [Unit(repeat, attack, None) for repeat in repeats for attack in self.attacks]
 
     def clean_units(self, repeats: Iterable[int]) -> list[Unit]:
-        """Return the units that fit recommenders on the clean data of these repeats."""
-        names = self.recommenders if self.reference is None else [self.reference]
-        return [Unit(repeat, None, name) for repeat in repeats for name in names]
+        """Return the units that fit something on the clean data of these repeats."""
+        names, detectors = [self.reference], []
+        if self.reference is None:
+            names, detectors = self.recommenders, self.detectors
+        return [unit for repeat in repeats for unit in _fits(repeat, None, names, detectors)]
 
     def attacked_units(self, repeats: Iterable[int]) -> list[Unit]:
-        """Return the units that fit recommenders on poisoned data, which has to be crafted."""
+        """Return the units that fit something on poisoned data, which has to be crafted."""
         return [
-            Unit(repeat, attack, name)
+            unit
             for repeat in repeats
             for attack in self.attacks
-            for name in self.recommenders
+            for unit in _fits(repeat, attack, self.recommenders, self.detectors)
         ]
 
     def units(self, repeats: Iterable[int]) -> list[Unit]:
@@ -148,8 +155,8 @@ class Plan:
     def description(self, unit: Unit) -> dict:
         """Return all that the result of a unit depends on, and nothing else.
 
-        That another attack or recommender is added changes no description, and neither do more
-        repeats.
+        That another attack, recommender or detector is added changes no description, and neither do
+        more repeats.
         """
         setting, seeds = self.setting, self.seeds[unit.repeat]
         targets = setting.target_items
@@ -165,7 +172,10 @@ class Plan:
         if unit.attack is not None:
             attack = self._estimator(Unit(unit.repeat, unit.attack, None))
             description["attack"] = describe(attack, f"attacks[{unit.attack!r}]")
-        if not unit.crafts:
+        if unit.detector is not None:
+            detector = self._estimator(unit)
+            description["detector"] = describe(detector, f"detectors[{unit.detector!r}]")
+        elif not unit.crafts:
             name = unit.recommender
             recommender = describe(self._estimator(unit), f"recommenders[{name!r}]")
             description |= {
@@ -183,6 +193,8 @@ class Plan:
     def _estimator(self, unit):
         """Return the estimator that a unit fits, with its seed."""
         seeds = self.seeds[unit.repeat]
+        if unit.detector is not None:
+            return with_seed(self.detectors[unit.detector], seeds.recommender)
         if not unit.crafts:
             return with_seed(self.recommenders[unit.recommender], seeds.recommender)
         attack = with_seed(self.attacks[unit.attack], seeds.attack)
@@ -190,6 +202,13 @@ class Plan:
         targets = {"target_items": self.setting.target_items, "n_targets": self.setting.n_targets}
         known = attack.get_params(deep=False)
         return attack.set_params(**{name: targets[name] for name in targets if name in known})
+
+
+def _fits(repeat, attack, recommenders, detectors):
+    """Return the units that fit recommenders, and then those that have detectors judge."""
+    return [Unit(repeat, attack, name) for name in recommenders] + [
+        Unit(repeat, attack, None, name) for name in detectors
+    ]
 
 
 def seeds_of_repeats(random_state, n_repeats: int) -> list[Seeds]:

@@ -86,8 +86,8 @@ class Progress:
         return sum(self._seconds[kind] for kind in kinds) / n if n else 0.0
 
     def _mean_of_similar(self, kind):
-        recommender = kind[1]  # None: the unit crafts profiles
-        return self._mean(lambda known: known[1] == recommender) or self._mean(lambda known: True)
+        estimators = kind[1:]  # of none, the unit crafts profiles
+        return self._mean(lambda known: known[1:] == estimators) or self._mean(lambda known: True)
 
     def _report(self, unit, seconds, cached):
         now = self._clock()

@@ -1,19 +1,17 @@
-"""What a robustness study found, and how sure one can be of it."""
+"""What a robustness study found."""
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 
-from skrecsec.experiments._statistics import compare, describe_mean, with_ri
-from skrecsec.experiments._tables import latex_table, markdown_table
-from skrecsec.metrics import METRICS
+from skrecsec.experiments._statistics import with_ri
+from skrecsec.experiments._summaries import SummariesMixin
 from skrecsec.utils._signatures import complete
+from skrecsec.utils._verdicts import Verdicts
 
 
 @complete
-class RobustnessStudy:
+class RobustnessStudy(SummariesMixin):
     """The results of :func:`robustness_study`, which makes it.
 
     Parameters
@@ -27,14 +25,20 @@ class RobustnessStudy:
     target_items : list of ndarray
         The targets of each repeat.
 
-    baseline : str
-        The undefended recommender.
+    baseline : str or None
+        The undefended recommender; None if there are no recommenders.
 
     k : int
         Length of the lists of recommendations.
 
     protocol : {"in_sample", "fold_in"}
         How users were scored.
+
+    detections : list of dict, default=()
+        Figures of detectors, see the attribute.
+
+    verdicts : dict, default=None
+        For each (repeat, attack, detector) what the method of the name returns.
 
     Attributes
     ----------
@@ -59,6 +63,20 @@ class RobustnessStudy:
 
         All but the last three depend on the random state alone.
 
+    detections : list of dict
+        One for each repeat, attack and detector, in this order; clean data come first. The keys are
+
+        - `repeat`, from 0, `attack` and `detector`;
+        - `average_precision` and `roc_auc`, by which the scores of the detector tell fake profiles
+          from genuine ones; NaN on clean data, and of a detector without scores;
+        - `recall`, the share of the fake profiles that are called fake; NaN on clean data;
+        - `false_positive_rate`, the share of the genuine users who are called fake;
+        - `n_fake` and `n_found`, how many profiles are fake, and how many of these are called so;
+        - `n_genuine` and `n_accused`, how many users are genuine, and how many are called fake;
+        - `detection_seconds`, the wall-clock time of judging all of them.
+
+        All but the last depend on the random state alone.
+
     target_items : list of ndarray
         The targets of each repeat.
 
@@ -68,8 +86,12 @@ class RobustnessStudy:
     recommenders : list of str
         Names.
 
-    baseline : str
-        The undefended recommender that `ri` and tests refer to.
+    detectors : list of str
+        Names.
+
+    baseline : str or None
+        The undefended recommender that `ri` and tests refer to. Tests of detectors refer to the
+        first of them.
 
     k : int
         Length of the lists of recommendations.
@@ -108,23 +130,42 @@ class RobustnessStudy:
     True
     """
 
-    def __init__(self, records, rank_shifts, target_items, *, baseline, k, protocol):
+    def __init__(
+        self,
+        records,
+        rank_shifts,
+        target_items,
+        *,
+        baseline,
+        k,
+        protocol,
+        detections=(),
+        verdicts=None,
+    ):
         self.records = with_ri(records, baseline)
+        self.detections = list(detections)
         self.target_items = target_items
-        self.attacks = list(dict.fromkeys(record["attack"] for record in records))
-        self.recommenders = list(dict.fromkeys(record["recommender"] for record in records))
+        self.attacks = _distinct("attack", [*self.records, *self.detections])
+        self.recommenders = _distinct("recommender", self.records)
+        self.detectors = _distinct("detector", self.detections)
         self.baseline = baseline
         self.k = k
         self.protocol = protocol
         self._rank_shifts = rank_shifts
+        self._verdicts = verdicts or {}
 
     @property
     def n_repeats(self) -> int:
         """Number of repeats."""
         return len(self.target_items)
 
-    def to_frame(self):
+    def to_frame(self, of: str = "recommenders"):
         """Return the records as a data frame.
+
+        Parameters
+        ----------
+        of : {"recommenders", "detectors"}, default="recommenders"
+            Whose: `records` or `detections`.
 
         Returns
         -------
@@ -135,7 +176,11 @@ class RobustnessStudy:
         ------
         ImportError
             If pandas is not installed.
+
+        ValueError
+            If `of` is something else.
         """
+        self._check_choice("of", of, ["recommenders", "detectors"])
         try:
             import pandas as pd
         except ImportError:
@@ -143,7 +188,7 @@ class RobustnessStudy:
                 "RobustnessStudy.to_frame needs pandas, which comes with an extra: "
                 'python -m pip install "skrecsec[experiments]". Without it, use `records`.'
             ) from None
-        return pd.DataFrame(self.records)
+        return pd.DataFrame(self.records if of == "recommenders" else self.detections)
 
     def rank_shifts(
         self, attack: str, recommender: str, *, repeat: int | None = None
@@ -191,156 +236,52 @@ class RobustnessStudy:
         summed = np.bincount(positions, counts, distinct.size)
         return distinct.astype(np.int64), summed.astype(np.int64)
 
-    def summary(self, metric: str | None = None, *, baseline: str | None = None) -> list[dict]:
-        """Return means, confidence intervals and tests of each recommender against the baseline.
+    def verdicts(self, attack: str, detector: str, *, repeat: int = 0) -> Verdicts:
+        """Return what a detector said of each profile in a repeat.
 
         Parameters
         ----------
-        metric : str, default=None
-            The key of a figure in `records`; None takes all of them.
+        attack : str
+            Name of an attack, or ``"clean"``.
 
-        baseline : str, default=None
-            Name of the recommender to compare with, which also replaces the baseline of `ri`; None
-            takes that of the study.
+        detector : str
+            Name of a detector.
+
+        repeat : int, default=0
+            Number of the repeat.
 
         Returns
         -------
-        rows : list of dict
-            One for each metric, attack and recommender, with `metric`, `attack`, `recommender`; `n`
-            repeats that have a figure (of `ri`, not all do), their `mean` and standard deviation
-            `std`; `ci_low` and `ci_high`, the limits of the 95% confidence interval of the mean by
-            Student's t; and, compared with the `baseline` under the same attack, the mean
-            `difference`, `t` and two-sided `p` of the paired t-test. What cannot be had is NaN: an
-            interval or a test from one repeat, a test where all differences are 0.
+        is_fake : ndarray of bool of shape (n_profiles,)
+            Which profiles are fake: the last ones, after the genuine users.
+
+        scores : ndarray of float of shape (n_profiles,)
+            The lower, the more suspicious; NaN of a detector without scores.
+
+        is_flagged : ndarray of bool of shape (n_profiles,)
+            Which profiles the detector calls fake.
 
         Raises
         ------
         ValueError
-            If there is no such metric or recommender.
-
-        Notes
-        -----
-        The intervals describe single means. Whether two recommenders differ is for the paired test
-        to say: most of the variation from one repeat to the next is common to both.
+            If there is no such attack, detector or repeat.
         """
-        if baseline is None:
-            baseline = self.baseline
-        self._check_choice("baseline", baseline, self.recommenders)
-        rows = []
-        for name in self._metrics(metric):
-            figures = self._figures(name, baseline)
-            for (attack, recommender), own in figures.items():
-                row = {"metric": name, "attack": attack, "recommender": recommender}
-                row |= describe_mean(own) | {"baseline": baseline}
-                rows.append(row | compare(own, figures[attack, baseline]))
-        return rows
-
-    def compare_attacks(
-        self, metric: str = "target_hr", *, recommender: str | None = None
-    ) -> list[dict]:
-        """Return paired t-tests of each attack against each other one.
-
-        Parameters
-        ----------
-        metric : str, default="target_hr"
-            The key of a figure in `records`.
-
-        recommender : str, default=None
-            Name of the attacked recommender; None takes the baseline.
-
-        Returns
-        -------
-        rows : list of dict
-            One for each pair of attacks, clean data among them, with `metric`, `recommender`,
-            `attack`, `other`, and the mean `difference` (`attack` minus `other`), `t` and two-sided
-            `p` of the paired t-test; NaN as in `summary`.
-
-        Raises
-        ------
-        ValueError
-            If there is no such metric or recommender.
-        """
-        if recommender is None:
-            recommender = self.baseline
-        self._check_choice("recommender", recommender, self.recommenders)
-        (metric,) = self._metrics(metric)
-        figures = self._figures(metric, self.baseline)
-        return [
-            {"metric": metric, "recommender": recommender, "attack": attack, "other": other}
-            | compare(figures[attack, recommender], figures[other, recommender])
-            for other, attack in combinations(self.attacks, 2)
-        ]
-
-    def to_markdown(self, metric: str = "target_hr", *, baseline: str | None = None) -> str:
-        """Return a table of a metric in Markdown: recommenders in rows, attacks in columns.
-
-        %(table)s
-
-        Returns
-        -------
-        table : str
-            The cells have the mean and half the width of its 95% confidence interval; a star, where
-            a paired t-test against the baseline under the same attack has p < 0.05.
-        """
-        return markdown_table(*self._table(metric, baseline))
-
-    def to_latex(self, metric: str = "target_hr", *, baseline: str | None = None) -> str:
-        """Return the table of `to_markdown` in LaTeX, which needs the package booktabs.
-
-        %(table)s
-
-        Returns
-        -------
-        table : str
-            A ``tabular`` environment.
-        """
-        return latex_table(*self._table(metric, baseline))
+        self._check_choice("attack", attack, self.attacks)
+        self._check_choice("detector", detector, self.detectors)
+        self._check_choice("repeat", repeat, range(self.n_repeats))
+        return self._verdicts[repeat, attack, detector]
 
     def __repr__(self) -> str:
-        sizes = " x ".join(
-            f"{n} {what}{'' if n == 1 else 's'}"
-            for n, what in (
-                (self.n_repeats, "repeat"),
-                (len(self.attacks) - 1, "attack"),
-                (len(self.recommenders), "recommender"),
-            )
-        )
+        sizes = [_count(self.n_repeats, "repeat"), _count(len(self.attacks) - 1, "attack")]
+        tried = [(self.recommenders, "recommender"), (self.detectors, "detector")]
+        sizes.append(" and ".join(_count(len(names), what) for names, what in tried if names))
+        sizes = " x ".join(sizes)
         return f"<RobustnessStudy: {sizes}, k={self.k}, protocol={self.protocol!r}>"
 
-    def _metrics(self, metric):
-        if metric is None:
-            return list(METRICS)
-        self._check_choice("metric", metric, list(METRICS))
-        return [metric]
 
-    def _check_choice(self, parameter, value, choices):
-        if value not in choices:
-            shown = ", ".join(repr(choice) for choice in choices)
-            raise ValueError(f"{parameter} must be one of {shown}, got {value!r}.")
-
-    def _figures(self, metric, baseline):
-        """Return the values of a metric over the repeats, by attack and recommender."""
-        records = self.records if baseline == self.baseline else with_ri(self.records, baseline)
-        figures = {}
-        for record in records:
-            key = record["attack"], record["recommender"]
-            figures.setdefault(key, []).append(record[metric])
-        return {key: np.array(values, dtype=float) for key, values in figures.items()}
-
-    def _table(self, metric, baseline):
-        (metric,) = self._metrics(metric)
-        rows = {(r["attack"], r["recommender"]): r for r in self.summary(metric, baseline=baseline)}
-        heading = METRICS[metric].name(self.k)
-        lines = [
-            [recommender, *(_as_cell(rows.get((attack, recommender))) for attack in self.attacks)]
-            for recommender in self.recommenders
-        ]
-        return [heading, *self.attacks], lines
+def _distinct(key, records):
+    return list(dict.fromkeys(record[key] for record in records))
 
 
-def _as_cell(row):
-    if row is None or row["n"] == 0:
-        return "-"
-    margin = row["ci_high"] - row["mean"] if row["n"] > 1 else None
-    cell = METRICS[row["metric"]].write_mean(row["mean"], margin)
-    return f"{cell}*" if row["p"] < 0.05 else cell
+def _count(n, what):
+    return f"{n} {what}{'' if n == 1 else 's'}"

@@ -9,17 +9,16 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import islice
 
-import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from skrecsec.exceptions import UnsuitableRatingsWarning
 from skrecsec.experiments._checks import warn_of_unsuitable
+from skrecsec.experiments._collecting import Results
 from skrecsec.experiments._contents import check_content, size_limit
 from skrecsec.experiments._plan import Plan
 from skrecsec.experiments._progress import Progress
 from skrecsec.experiments._records import POISON, RecordStore
-from skrecsec.experiments._statistics import CLEAN
 from skrecsec.experiments._units import Unit, forget_repeat, run_task
 from skrecsec.experiments._workers import interrupts_held_back
 from skrecsec.utils._shell import describe_error
@@ -94,7 +93,7 @@ class _Runner:
         """Yield units and their records; `done` has those with the poison that they need."""
         missing = []
         for unit in units:
-            record = self._load(unit)
+            record = self._load(unit, done)
             if record is None:
                 missing.append(unit)
             else:
@@ -112,10 +111,11 @@ class _Runner:
             kept = f"they are kept in {str(self.store.folder)!r}"
         return f"{self.progress.n_done} of {self.progress.n_units} units were done; {kept}"
 
-    def _load(self, unit):
+    def _load(self, unit, done):
         if self.store is None:
             return None
-        description, task = self.plan.description(unit), self.plan.task(unit)
+        description = self.plan.description(unit)
+        task = self.plan.task(unit, self._poison(unit, done))
         return self.store.load(
             description,
             check=partial(check_content, task=task),
@@ -159,12 +159,15 @@ class _Runner:
             return self.parallel(tasks)
 
     def _task(self, unit, done):
-        poison = None
-        if unit.attack is not None and not unit.crafts:
-            arrays = done[Unit(unit.repeat, unit.attack, None)].arrays
-            poison = {name: arrays[name] for name in POISON}
-        task = self.plan.task(unit, poison)
+        task = self.plan.task(unit, self._poison(unit, done))
         return delayed(run_task)(task, *self.plan.arrays(), parent=os.getpid())
+
+    def _poison(self, unit, done):
+        """Return the fake profiles that a unit needs, None if it needs none."""
+        if unit.attack is None or unit.crafts:
+            return None
+        arrays = done[Unit(unit.repeat, unit.attack, None)].arrays
+        return {name: arrays[name] for name in POISON}
 
 
 def _make_parallel(n_jobs):
@@ -177,83 +180,3 @@ def _make_parallel(n_jobs):
         return Parallel(return_as="generator_unordered", **options)
     except ValueError:  # the backend cannot; those that inherit from multiprocessing's, like Ray's
         return Parallel(**options)
-
-
-class Results:
-    """What the units of a study found, put together repeat by repeat.
-
-    Parameters
-    ----------
-    plan : Plan
-        The plan of the study.
-
-    Attributes
-    ----------
-    records, rank_shifts, target_items : list, dict, list
-        What :class:`~skrecsec.experiments.RobustnessStudy` takes. If repeats are missing, those
-        that there are have other numbers.
-    """
-
-    def __init__(self, plan):
-        self.plan = plan
-        self._repeats = {}
-
-    def collect(self, repeat, done):
-        """Add a repeat, all units of which are done."""
-        plan = self.plan
-        records, rank_shifts = [], {}
-        for _, attack, recommender in plan.clean_units([repeat]) + plan.attacked_units([repeat]):
-            values, arrays = done[Unit(repeat, attack, recommender)]
-            record = {
-                "attack": CLEAN if attack is None else attack,
-                "recommender": recommender,
-                "test_hr": values["test_hr"],
-                "target_hr": values["target_hr"],
-                "ri": float("nan"),
-                "ndcg": values["ndcg"],
-                "rank_shift": float("nan"),
-                "seconds": values["seconds"],
-                "peak_memory": values["peak_memory"],
-                "attack_seconds": float("nan"),
-            }
-            if attack is not None:
-                reference = recommender if plan.reference is None else plan.reference
-                clean = done[Unit(repeat, None, reference)].arrays["target_ranks"]
-                shifts = _rank_shifts(clean, arrays["target_ranks"])
-                record["rank_shift"] = float(np.mean(shifts)) if shifts.size else float("nan")
-                crafted = done[Unit(repeat, attack, None)]
-                record["attack_seconds"] = crafted.values["seconds"]
-                distinct, counts = np.unique(shifts, return_counts=True)
-                # Kept for all repeats, so in the smallest space.
-                rank_shifts[attack, recommender] = (distinct, counts.astype(np.int32))
-            records.append(record)
-        self._repeats[repeat] = records, rank_shifts, arrays["target_items"]
-
-    @property
-    def records(self) -> list[dict]:
-        return [
-            {"repeat": number} | record
-            for number, (records, _, _) in enumerate(self._in_order())
-            for record in records
-        ]
-
-    @property
-    def rank_shifts(self) -> dict:
-        return {
-            (number, *key): distribution
-            for number, (_, rank_shifts, _) in enumerate(self._in_order())
-            for key, distribution in rank_shifts.items()
-        }
-
-    @property
-    def target_items(self) -> list[np.ndarray]:
-        return [target_items for _, _, target_items in self._in_order()]
-
-    def _in_order(self):
-        return [self._repeats[repeat] for repeat in sorted(self._repeats)]
-
-
-def _rank_shifts(before, after):
-    """Return the shifts of the pairs of users and targets that have ranks, as one array."""
-    ranked = before >= 0
-    return before[ranked].astype(np.int32) - after[ranked]

@@ -6,8 +6,10 @@ import warnings
 
 import numpy as np
 from scipy import stats
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from skrecsec.metrics import robustness_improvement_score
+from skrecsec.utils._verdicts import Verdicts
 
 # How the data without an attack are called.
 CLEAN = "clean"
@@ -15,6 +17,8 @@ CLEAN = "clean"
 
 def with_ri(records: list[dict], baseline: str) -> list[dict]:
     """Return the records with the robustness improvement over a baseline."""
+    if not records:  # of a study without recommenders
+        return []
     hit_ratios = {
         (record["repeat"], record["attack"]): record["target_hr"]
         for record in records
@@ -34,6 +38,36 @@ def with_ri(records: list[dict], baseline: str) -> list[dict]:
         warnings.simplefilter("ignore", UserWarning)  # clean data, or an attack without effect
         improvements = np.atleast_1d(robustness_improvement_score(origin, attacked, defended))
     return [record | {"ri": float(ri)} for record, ri in zip(records, improvements, strict=True)]
+
+
+def figures_of_verdicts(verdicts: Verdicts) -> dict:
+    """Return how well fakes are told from genuine profiles; NaN what cannot be said.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skrecsec.experiments._statistics import figures_of_verdicts
+    >>> from skrecsec.utils._verdicts import Verdicts
+    >>> scores = np.array([0.0, -3.0, -1.0, -2.0, -4.0])
+    >>> figures = figures_of_verdicts(Verdicts(np.arange(5) > 2, scores, scores < -2.5))
+    >>> figures["average_precision"], figures["recall"], figures["false_positive_rate"]
+    (0.8333333333333333, 0.5, 0.3333333333333333)
+    """
+    is_fake, scores, is_flagged = verdicts
+    n_fake, n_genuine = int(is_fake.sum()), int((~is_fake).sum())
+    n_found, n_accused = int(is_flagged[is_fake].sum()), int(is_flagged[~is_fake].sum())
+    can_rank = n_fake > 0 and not np.isnan(scores).any()
+    nan = float("nan")
+    return {
+        "average_precision": float(average_precision_score(is_fake, -scores)) if can_rank else nan,
+        "roc_auc": float(roc_auc_score(is_fake, -scores)) if can_rank else nan,
+        "recall": n_found / n_fake if n_fake else nan,
+        "false_positive_rate": n_accused / n_genuine,
+        "n_fake": n_fake,
+        "n_found": n_found,
+        "n_genuine": n_genuine,
+        "n_accused": n_accused,
+    }
 
 
 def describe_mean(values: np.ndarray) -> dict:

@@ -9,6 +9,7 @@ from numbers import Integral
 from skrecsec.experiments._checks import (
     check_attacks,
     check_baseline,
+    check_detectors,
     check_held_out,
     check_recommenders,
 )
@@ -25,7 +26,8 @@ from skrecsec.utils.validation import check_ratings
 @validate_params(
     {
         "attacks": [Mapping],
-        "recommenders": [Mapping],
+        "recommenders": [Mapping, None],
+        "detectors": [Mapping, None],
         "target_items": [StrOptions({"unpopular", "random"}), "array-like", None],
         "n_targets": [Count(), None],
         "n_repeats": [Count()],
@@ -46,7 +48,8 @@ def robustness_study(
     X,
     *,
     attacks,
-    recommenders,
+    recommenders=None,
+    detectors=None,
     target_items=None,
     n_targets=None,
     n_repeats=30,
@@ -59,7 +62,7 @@ def robustness_study(
     cache_dir=None,
     verbose=0,
 ) -> RobustnessStudy:
-    r"""Try recommenders on clean ratings and under attacks, repeatedly.
+    r"""Try recommenders and detectors on clean ratings and under attacks, repeatedly.
 
     In each repeat one rating per user is hidden, targets are chosen, each attack crafts its fake
     profiles once, and each recommender is fitted once on the clean ratings and once on those
@@ -72,6 +75,9 @@ def robustness_study(
     where :math:`HR` are hit ratios of targets: of the recommender under attack, and of the baseline
     on clean data and under the same attack.
 
+    Detectors judge all profiles that recommenders learn from, the genuine users first: how well do
+    their scores tell the fake ones from these, and whom do they call fake?
+
     Parameters
     ----------
     X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
@@ -82,9 +88,17 @@ def robustness_study(
         `random_state` is replaced by the one of the repeat, so that attacks share targets and, if
         they know the same number of users, known users.
 
-    recommenders : dict of recommenders
+    recommenders : dict of recommenders, default=None
         By name, at least one: estimators with `fit(X)` and `predict(X)`. They are cloned; their
-        `random_state`, and that of estimators inside them, is replaced by the one of the repeat.
+        `random_state`, and that of estimators inside them, is replaced by the one of the repeat. A
+        detector before a recommender is a
+        :class:`~skrecsec.recommenders.FilteredRecommender`. None goes with detectors.
+
+    detectors : dict of detectors, default=None
+        By name: outlier detectors with `fit_predict(X)`, or pipelines that end with one. They are
+        cloned, and seeded like recommenders. What is ranked are their `profile_scores_`, or what
+        they return by `score_samples`; the figures of those that have neither are of their verdicts
+        alone. None has nobody judged.
 
     target_items : {"unpopular", "random"} or array-like of int or str, default=None
         The items to promote or demote, the same for all attacks: in each repeat `n_targets` random
@@ -127,8 +141,9 @@ def robustness_study(
 
     cache_dir : str or path-like, default=None
         Folder, made if it does not exist, for a record of every finished unit: with the same
-        folder, a study that was interrupted goes on, and one that is extended by repeats, attacks
-        or recommenders does what is new. A leading ``~`` is expanded. None keeps no records.
+        folder, a study that was interrupted goes on, and one that is extended by repeats, attacks,
+        recommenders or detectors does what is new. A leading ``~`` is expanded. None keeps no
+        records.
 
     verbose : int, default=0
         If positive, tell on stderr how many units are done and about how long the others will take:
@@ -151,7 +166,8 @@ def robustness_study(
         If something in `cache_dir` is no good record, which is then made anew; once, if records
         cannot be written any more, because the disk is full, say, whereupon the study goes on
         without; if items that `y` holds out are among the ratings of their users, where they cannot
-        be ranked and count as misses; or if a recommender cannot be fitted before its first fit.
+        be ranked and count as misses; or if a recommender or detector cannot be fitted before its
+        first fit.
 
     UnsuitableRatingsWarning
         Once, if the ratings are not what a recommender can learn from.
@@ -160,21 +176,22 @@ def robustness_study(
     --------
     RobustnessStudy : What is returned.
     skrecsec.metrics.RobustnessImprovementScorer : RI of a single pipeline.
+    skrecsec.metrics.DetectionScorer : What the detector of a single pipeline finds.
 
     Notes
     -----
-    With a attacks, d recommenders and r repeats there are r (a + d + a d) units: crafting the
-    profiles of an attack, or fitting and scoring a recommender on clean or poisoned data. Nothing
-    is fitted twice. Units are done by joblib; within ``joblib.parallel_config(backend="dask")`` or
-    ``"ray"`` a cluster does them, and the process that was started only collects results and writes
-    records. What a unit is seeded with depends on `random_state` and the number of the repeat
-    alone: results are the same bits for any number of workers, order or content of `cache_dir`,
-    except for times and memory.
+    With a attacks, d recommenders and detectors, and r repeats there are r (a + d + a d) units:
+    crafting the profiles of an attack, fitting and scoring a recommender on clean or poisoned data,
+    or having a detector judge them. Nothing is fitted twice. Units are done by joblib; within
+    ``joblib.parallel_config(backend="dask")`` or ``"ray"`` a cluster does them, and the process
+    that was started only collects results and writes records. What a unit is seeded with depends on
+    `random_state` and the number of the repeat alone: results are the same bits for any number of
+    workers, order or content of `cache_dir`, except for times and memory.
 
     Besides what fits and attacks need themselves, a worker holds the ratings, one split of them and
     one block of scores; scoring takes O(n_users n_items n_factors) time per unit. The collecting
     process holds the fake profiles, and the ranks of n_users times n_targets pairs, of as many
-    repeats as keep the workers busy.
+    repeats as keep the workers busy; and what detectors say of each profile, in all repeats.
 
     The name of a record is a hash of all that its unit depends on: ratings and `y`, the classes of
     the estimators with all of their parameters, seeds, targets, `k`, `protocol`, the format of the
@@ -186,9 +203,9 @@ def robustness_study(
     it. Several may use a folder at the same time. The folder is only ever read and written by the
     process that was started.
 
-    The first time that a recommender is fitted in a process, it is fitted on a handful of ratings
-    before, so that no compilation and no import counts as time of a fit. For attacks that is not
-    done.
+    The first time that a recommender or detector is fitted in a process, it is fitted on a handful
+    of ratings before, so that no compilation and no import counts as time of a fit. For attacks
+    that is not done.
 
     %(study.example)s
     >>> study = robustness_study(
@@ -206,12 +223,27 @@ def robustness_study(
     ('Average, all', 'TCD')
     >>> [row["n"] for row in study.summary("test_hr")]
     [2, 2, 2, 2, 2, 2]
+
+    Detectors alone, each told nothing:
+
+    >>> from skrecsec import LockstepDetector
+    >>> study = robustness_study(
+    ...     make_ratings(300, 200, density=0.1, random_state=0),
+    ...     attacks={"Average": AverageAttackTransformer()},
+    ...     detectors={"Lockstep": LockstepDetector()},
+    ...     n_repeats=1,
+    ...     random_state=0,
+    ... )
+    >>> [(r["attack"], r["n_found"], r["n_fake"]) for r in study.detections]
+    [('clean', 0, 0), ('Average', 9, 9)]
     """
     item_names = getattr(X, "columns", None)
     X = check_ratings(X)
     y = check_held_out(y, X)
     check_attacks(attacks)
-    check_recommenders(recommenders)
+    recommenders, detectors = dict(recommenders or {}), dict(detectors or {})
+    check_recommenders(recommenders, detectors)
+    check_detectors(detectors)
     target_items, n_targets = agree_on_targets(
         target_items, n_targets, attacks, X.shape[1], item_names
     )
@@ -222,7 +254,8 @@ def robustness_study(
         X,
         y,
         dict(attacks),
-        dict(recommenders),
+        recommenders,
+        detectors=detectors,
         target_items=target_items,
         n_targets=n_targets,
         n_repeats=n_repeats,
@@ -239,6 +272,8 @@ def robustness_study(
         results.records,
         results.rank_shifts,
         results.target_items,
+        detections=results.detections,
+        verdicts=results.verdicts,
         baseline=baseline,
         k=k,
         protocol=protocol,

@@ -22,6 +22,7 @@ from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._ranking import rank_pairs
 from skrecsec.utils._scoring import discounted_gains, hit_share, profiles_for, target_pairs
 from skrecsec.utils._shell import describe_error
+from skrecsec.utils._verdicts import judge
 
 
 class Unit(NamedTuple):
@@ -36,8 +37,11 @@ class Unit(NamedTuple):
         Name of the attack, None for clean data.
 
     recommender : str or None
-        Name of the recommender that is fitted and scored; None if the unit is to craft the fake
-        profiles of the attack.
+        Name of the recommender that is fitted and scored.
+
+    detector : str or None, default=None
+        Name of the detector that judges the profiles. If there is neither a recommender nor a
+        detector, the unit is to craft the fake profiles of the attack.
 
     Examples
     --------
@@ -49,17 +53,18 @@ class Unit(NamedTuple):
     repeat: int
     attack: str | None
     recommender: str | None
+    detector: str | None = None
 
     @property
     def crafts(self) -> bool:
-        """Whether fake profiles are crafted, rather than a recommender fitted."""
-        return self.recommender is None
+        """Whether fake profiles are crafted, rather than something fitted."""
+        return self.recommender is None and self.detector is None
 
     def __str__(self) -> str:
         if self.crafts:
             return f"repeat {self.repeat}, crafting {self.attack}"
         data = "clean data" if self.attack is None else self.attack
-        return f"repeat {self.repeat}, {self.recommender} on {data}"
+        return f"repeat {self.repeat}, {self.recommender or self.detector} on {data}"
 
 
 class Seeds(NamedTuple):
@@ -127,12 +132,15 @@ def run_task(task: Task, data, indices, indptr, y, *, parent) -> tuple[Unit, Rec
     record : Record
         Of crafting: `seconds`, `peak_memory` and the fake profiles. Of fitting: `seconds` (of the
         fit), `peak_memory`, `test_hr`, `ndcg`, `target_hr` and the ranks of the targets, -1 where
-        they are rated. Both: `unit_seconds`, all in all, and the target items.
+        they are rated. Of judging: `seconds`, `peak_memory`, the scores of the profiles and who is
+        called fake. All: `unit_seconds`, all in all, and the target items.
     """
     work_for(parent)
     reset_peak_memory()
     start = time.perf_counter()
     do = _craft if task.unit.crafts else _fit_and_score
+    if task.unit.detector is not None:
+        do = _detect
     try:
         repeat = _repeat_of(task, data, indices, indptr, y)
         values, arrays = do(task, repeat)
@@ -155,13 +163,27 @@ def _craft(task, repeat):
     return {"seconds": seconds}, arrays
 
 
+def _detect(task, repeat):
+    _warm_up(task.estimator, "fit_predict")
+    training = _training_ratings(task, repeat)
+    start = time.perf_counter()
+    scores, is_flagged = judge(task.estimator, training)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds}, {"scores": scores, "is_flagged": is_flagged}
+
+
+def _training_ratings(task, repeat):
+    """Return the ratings of genuine users, and below them the fake profiles."""
+    if task.poison is None:
+        return repeat.X
+    fake = _csr(**task.poison, n_items=repeat.X.shape[1])
+    return sp.csr_array(sp.vstack([repeat.X, fake], format="csr"))
+
+
 def _fit_and_score(task, repeat):
-    training = repeat.X
-    if task.poison is not None:
-        fake = _csr(**task.poison, n_items=repeat.X.shape[1])
-        training = sp.csr_array(sp.vstack([training, fake], format="csr"))
     recommender = task.estimator
-    _warm_up(recommender)
+    _warm_up(recommender, "fit")
+    training = _training_ratings(task, repeat)
     start = time.perf_counter()
     recommender.fit(training)
     seconds = time.perf_counter() - start
@@ -245,19 +267,19 @@ def _make_repeat(X, y, setting, seeds):
     return Repeat(X, np.asarray(y), targets)
 
 
-def _warm_up(recommender):
+def _warm_up(estimator, method):
     """Have what is compiled or imported at the first fit done, so that no fit is timed with it."""
-    choices = [(n, v) for n, v in recommender.get_params().items() if isinstance(v, str)]
-    key = (type(recommender), frozenset(choices))
+    choices = [(n, v) for n, v in estimator.get_params().items() if isinstance(v, str)]
+    key = (type(estimator), frozenset(choices))
     _kept.warm = getattr(_kept, "warm", set())
     if key in _kept.warm:
         return
     _kept.warm.add(key)
     X = make_ratings(20, 20, density=0.3, random_state=0)
     try:
-        clone(recommender).fit(X)
-    except Exception as error:  # a fault of the recommender will show when it is fitted in earnest
-        name = type(recommender).__name__
+        getattr(clone(estimator), method)(X)
+    except Exception as error:  # a fault of the estimator will show when it is fitted in earnest
+        name = type(estimator).__name__
         warnings.warn(
             f"{name} cannot be fitted on a handful of ratings ({describe_error(error)}), so that "
             f"the time of its first fit in a process may count compilation and imports.",

@@ -6,7 +6,7 @@ import numpy as np
 
 from skrecsec.inspection._base import BaseDisplay, in_study
 from skrecsec.inspection._style import axes_for
-from skrecsec.metrics import METRICS
+from skrecsec.metrics import DETECTION_METRICS, METRICS
 from skrecsec.utils._signatures import complete
 
 
@@ -89,14 +89,15 @@ class AttackCurveDisplay(BaseDisplay):
 
         curves : dict of dict
             By name, a curve: for each x the name of the attack in the study, or a pair of the names
-            of an attack and a recommender.
+            of an attack and a recommender; of a detector, with a metric of detectors.
 
         metric : str, default="target_hr"
-            The key of a figure in the records of the study.
+            The key of a figure in the records of the study, or in its detections.
 
         recommender : str, default=None
-            Name of the recommender where curves name attacks only; None takes the baseline.
-            Refused where all curves name recommenders themselves.
+            Name of the recommender where curves name attacks only; None takes the baseline. With a
+            metric of detectors it is the name of a detector, and None takes the first. Refused
+            where all curves name recommenders themselves.
 
         min_effect : float, default=0.02
             With ``metric="ri"``, points are left out at which the attack moves the hit ratio of the
@@ -128,9 +129,13 @@ class AttackCurveDisplay(BaseDisplay):
                 f"All curves name their recommenders, so that recommender={recommender!r} has no "
                 f"effect: leave it out."
             )
+        of_detectors = metric in DETECTION_METRICS
+        rows = {
+            (row["attack"], row["detector" if of_detectors else "recommender"]): row
+            for row in study.summary(metric)
+        }
         if recommender is None:
-            recommender = study.baseline
-        rows = {(row["attack"], row["recommender"]): row for row in study.summary(metric)}
+            recommender = study.detectors[0] if of_detectors else study.baseline
         weak = _weak_attacks(study, min_effect) if metric == "ri" else set()
         found = {}
         for name, points in curves.items():
@@ -138,7 +143,8 @@ class AttackCurveDisplay(BaseDisplay):
             for key in keys:
                 if key not in rows:
                     raise ValueError(
-                        f"curves[{name!r}] names the attack and the recommender {key}, which the "
+                        f"curves[{name!r}] names the attack and the "
+                        f"{'detector' if of_detectors else 'recommender'} {key}, which the "
                         f"study does not have together."
                     )
             found[name] = {"x": np.array(list(points), dtype=float)} | {
@@ -197,6 +203,6 @@ def _weak_attacks(study, min_effect):
 
 def metric_label(metric: str, k: int) -> str:
     """Return what axes call a metric of a study."""
-    label = METRICS[metric].name(k)
+    label = (METRICS | DETECTION_METRICS)[metric].name(k)
     unit = {"test_hr": " (share of users)", "target_hr": " (share of users and targets)"}
     return label[0].upper() + label[1:] + unit.get(metric, "")

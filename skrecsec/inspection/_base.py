@@ -27,12 +27,13 @@ class BaseDisplay:
 def in_study(study, names, plot_options) -> dict:
     """Return the options of a plot of a study, with the styles of what it is about.
 
-    Recommenders have their style by their place in the study, and so have attacks: all displays of
-    a study draw them alike, however few of them are shown.
+    Recommenders have their style by their place in the study, and so have attacks and detectors:
+    all displays of a study draw them alike, however few of them are shown.
     """
     styles = plot_options.get("styles")
-    for kind in ("recommender", "attack"):
-        known = dict.fromkeys(record[kind] for record in study.records)
+    records = [*study.records, *study.detections]
+    for kind in ("recommender", "attack", "detector"):
+        known = dict.fromkeys(record[kind] for record in records if kind in record)
         known.pop("clean", None)
         if set(names) <= set(known):
             styles = styles_for(known, styles)

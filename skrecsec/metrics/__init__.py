@@ -7,6 +7,7 @@ scikit-learn takes `scoring`.
 from skrecsec.metrics._detection import DetectionScorer
 
 # Shared with plots, studies and the command line, but not public.
+from skrecsec.metrics._names import DETECTION_METRICS as DETECTION_METRICS
 from skrecsec.metrics._names import METRICS as METRICS
 from skrecsec.metrics._ranking import hit_ratio_score, ndcg_score, target_hit_ratio_score
 from skrecsec.metrics._robustness import (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 from sklearn.metrics import (
     average_precision_score,
     f1_score,
@@ -13,13 +12,21 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from skrecsec.metrics._scorers import _attack_step
-from skrecsec.utils._scoring import steps_of
+from skrecsec.utils._registry import register
+from skrecsec.utils._verdicts import verdict_of
 
 _OF_SCORES = {"average_precision": average_precision_score, "roc_auc": roc_auc_score}
 _OF_LABELS = {"precision": precision_score, "recall": recall_score, "f1": f1_score}
 
 
+def _by_name(scorer):
+    """Register the scorer under a name for each metric."""
+    for metric in (*_OF_SCORES, *_OF_LABELS):
+        register("scorer", f"detection_{metric}", options={"metric": metric})(scorer)
+    return scorer
+
+
+@_by_name
 @dataclass(frozen=True, eq=False)
 class DetectionScorer:
     """Scorer of a detector: how well it tells the profiles that an attack appended from others.
@@ -41,7 +48,8 @@ class DetectionScorer:
     Notes
     -----
     It is the profiles of `fit` that are scored, so that `X` and `y` are not looked at. Where nobody
-    is called fake, precision and F1 are 0.
+    is called fake, precision and F1 are 0. :func:`get_scorer` knows it as ``"detection_recall"``,
+    and likewise for the other metrics.
 
     Examples
     --------
@@ -66,19 +74,13 @@ class DetectionScorer:
                 f"metric must be one of {', '.join([*_OF_SCORES, *_OF_LABELS])}, got "
                 f"{self.metric!r}."
             )
-        _, attack, _ = _attack_step(estimator, "DetectionScorer asks which profiles it appended")
-        last = steps_of(estimator)[-1]
-        detector = getattr(last, "detector_", last)
         of_scores = self.metric in _OF_SCORES
-        name = "profile_scores_" if of_scores else "labels_"
-        verdicts = getattr(detector, name, None)
-        n_fake = attack.poison_.shape[0]
-        if verdicts is None or np.ndim(verdicts) != 1 or np.size(verdicts) < n_fake:
-            raise ValueError(
-                f"metric={self.metric!r} needs a detector with {name} of the profiles of fit; "
-                f"{type(detector).__name__} has none."
-            )
-        is_fake = np.arange(np.size(verdicts)) >= np.size(verdicts) - n_fake
+        is_fake, verdicts = verdict_of(
+            estimator,
+            "profile_scores_" if of_scores else "labels_",
+            why="DetectionScorer asks which profiles it appended",
+            who_asks=f"metric={self.metric!r}",
+        )
         if of_scores:
-            return float(_OF_SCORES[self.metric](is_fake, -np.asarray(verdicts)))
-        return float(_OF_LABELS[self.metric](is_fake, np.asarray(verdicts) == -1, zero_division=0))
+            return float(_OF_SCORES[self.metric](is_fake, -verdicts))
+        return float(_OF_LABELS[self.metric](is_fake, verdicts == -1, zero_division=0))

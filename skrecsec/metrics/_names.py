@@ -79,3 +79,21 @@ METRICS = {
     "peak_memory": Metric("peak memory in MiB", 0, "lower", "most memory in use"),
     "attack_seconds": Metric("seconds of attack", 2, "lower", "time of crafting fake profiles"),
 }
+
+# Those of detectors, which studies measure, too.
+DETECTION_METRICS = {
+    "average_precision": Metric(
+        "average precision",
+        4,
+        "higher",
+        "precision at each fake profile, by rising score, on average",
+    ),
+    "roc_auc": Metric(
+        "ROC AUC", 4, "higher", "how often a fake profile is more suspicious than a genuine one"
+    ),
+    "recall": Metric("recall", 4, "higher", "share of the fake profiles that are called fake"),
+    "false_positive_rate": Metric(
+        "false positive rate", 4, "lower", "share of the genuine users who are called fake"
+    ),
+    "detection_seconds": Metric("seconds of detection", 2, "lower", "time of judging all profiles"),
+}

@@ -23,10 +23,10 @@ from skrecsec.utils._scoring import (
     hit_share,
     normalised_gain,
     profiles_for,
-    steps_of,
     transformed,
 )
 from skrecsec.utils._signatures import complete
+from skrecsec.utils._verdicts import attack_step
 from skrecsec.utils.validation import check_ratings
 
 
@@ -164,7 +164,7 @@ class TargetHitRatioScorer:
         k = check_k(self.k)
         targets = self.target_items
         if targets is None:
-            _, attack, _ = _attack_step(estimator, "give TargetHitRatioScorer its target_items")
+            _, attack, _ = attack_step(estimator, "give TargetHitRatioScorer its target_items")
             targets = attack.target_items_
         hit_ratio = _target_hit_ratio(profiles_for(estimator, X), targets, k)
         return hit_ratio if self.greater_is_better else -hit_ratio
@@ -232,7 +232,7 @@ class RobustnessImprovementScorer:
     def __call__(self, estimator, X, y=None) -> float:
         """Score the defense in a fitted pipeline on the rows of `X`; `y` is ignored."""
         k = check_k(self.k)
-        earlier_steps, attack, later_steps = _attack_step(
+        earlier_steps, attack, later_steps = attack_step(
             estimator, "RobustnessImprovementScorer compares with and without it"
         )
         targets = attack.target_items_ if self.target_items is None else self.target_items
@@ -312,8 +312,8 @@ def get_scorer_names() -> list[str]:
     Examples
     --------
     >>> from skrecsec.metrics import get_scorer_names
-    >>> get_scorer_names()[:2]
-    ['hit_ratio', 'ndcg']
+    >>> get_scorer_names()[-2:]
+    ['robustness_improvement', 'target_hit_ratio']
     """
     return list(registered("scorer"))
 
@@ -348,25 +348,6 @@ def _held_out_ranks(estimator, X, y):
 
 def _target_hit_ratio(profiles, targets, k):
     return hit_share(profiles.target_ranks(targets), k)
-
-
-def _attack_step(estimator, why):
-    """Return the transformers before the attack of a fitted pipeline, that, and those after it."""
-    *transformers, _ = steps_of(estimator)
-    places = [p for p, step in enumerate(transformers) if hasattr(step, "poison_")]
-    if not places:
-        raise ValueError(f"The estimator is not a fitted pipeline with an attack step: {why}.")
-    if len(places) > 1:
-        raise ValueError(f"The pipeline has {len(places)} attack steps, one is expected: {why}.")
-    (place,) = places
-    attack = transformers[place]
-    # A pipeline calls fit().transform() then, which appends nothing.
-    if not hasattr(attack, "fit_transform"):
-        raise ValueError(
-            f"{type(attack).__name__} around an attack hides its fit_transform, so that the "
-            f"pipeline was trained on clean ratings: put the attack itself into the pipeline."
-        )
-    return transformers[:place], attack, transformers[place + 1 :]
 
 
 def _genuine_ratings(attack, earlier_steps, X):

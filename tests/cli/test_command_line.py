@@ -97,7 +97,7 @@ def test_choices_are_what_is_registered(monkeypatch, capsys):
     assert "invalid choice: 'hope'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("given", "used"), [("10000", 4), ("3", 3), ("-1", -1)])
+@pytest.mark.parametrize(("given", "used"), [("10000", 5), ("3", 3), ("-1", -1)])
 def test_no_more_workers_than_there_is_work(given, used, few, monkeypatch):
     seen = []
 

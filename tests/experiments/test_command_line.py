@@ -12,6 +12,7 @@ from skrecsec.datasets import make_ratings
 from skrecsec.experiments import __main__ as cli
 from skrecsec.experiments.paper import _laboratory, _settings
 from skrecsec.experiments.paper._settings import ATTACKS, DATASETS, make_attack, printed_numbers
+from skrecsec.utils._registry import registered
 
 TARGETS = {"random": [3, 17], "unpopular": [40, 41]}
 
@@ -146,6 +147,46 @@ def test_tables_of_deployed_recommenders_agree(tmp_path, records, capsys):
     assert text in capsys.readouterr().out
     assert text.count("| EASE, unpopular targets") == 1
     assert text.count("| CoAttack ") == len(methods)
+
+
+def test_detection(tmp_path, records, capsys):
+    assert run(tmp_path, records, "detection", "--quiet") == 0
+    rows = read(tmp_path / "detection_filmtrust.csv")
+    attacks = ["Average", "Random", "CoAttack"]
+    assert [(r["targets"], r["metric"], r["attack"]) for r in rows] == [
+        (kind, metric, attack)
+        for kind in ("random", "unpopular")
+        for metric, shown in (
+            ("average_precision", attacks),
+            ("recall", attacks),
+            ("false_positive_rate", ["clean", *attacks]),
+        )
+        for attack in shown
+    ]
+    assert {row["method"] for row in rows} == {"Lockstep"}
+    arguments = cli._parser().parse_args(
+        ["detection", "--repeats", "2", "--cache-dir", records, "--attack", *attacks, "--quiet",
+         "--detector", "all"]
+    )  # fmt: skip
+    laboratory = cli._laboratory("filmtrust", arguments)
+    assert laboratory.detectors == list(registered("detector"))
+    laboratory.detectors = ["lockstep"]
+    study = laboratory.detection_study("unpopular")
+    assert study.recommenders == []
+    cells = {
+        (r["metric"], r["attack"]): float(r["mean"]) for r in rows if r["targets"] == "unpopular"
+    }
+    for metric in ("average_precision", "recall", "false_positive_rate"):
+        for row in study.summary(metric):
+            if (metric, row["attack"]) in cells:
+                assert cells[metric, row["attack"]] == pytest.approx(row["mean"], rel=1e-5)
+    assert cells["average_precision", "Average"] > 0
+    text = (tmp_path / "detection_filmtrust.md").read_text(encoding="utf-8")
+    assert text in capsys.readouterr().out
+    heading, _, line = text.splitlines()[:3]
+    assert heading.split("|")[1].strip() == "average precision, random targets"
+    assert line.split("|")[2].strip().startswith(f"{float(rows[0]['mean']):.4f} ± ")
+    assert "paper" not in text
 
 
 def test_p_of_table4_is_against_the_better_adversarial_training(tmp_path, records):

@@ -335,6 +335,7 @@ def test_curves_of_ri_leave_out_attacks_of_changing_direction():
     study = SimpleNamespace(
         baseline="MF",
         k=10,
+        detections=[],
         records=[
             {"repeat": repeat, "attack": attack, "recommender": "MF", "target_hr": ratio}
             for attack, ratios in repeats.items()

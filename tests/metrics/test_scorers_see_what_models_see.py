@@ -28,6 +28,7 @@ from skrecsec.metrics import (
     target_hit_ratio_score,
 )
 from skrecsec.model_selection import WeakGeneralization
+from skrecsec.utils._scoring import steps_of
 
 K = 7
 
@@ -105,7 +106,7 @@ def test_masks_are_those_of_the_rows_that_reach_the_model(make, split):
     assert expected != hit_ratio_score(y, scores, k=K, seen=X)
     assert HitRatioScorer(K)(pipeline, X, y) == expected
     assert NDCGScorer(K)(pipeline, X, y) == ndcg_score(y, scores, k=K, seen=reached)
-    found = [s for s in _scorers.steps_of(pipeline) if hasattr(s, "poison_")]
+    found = [s for s in steps_of(pipeline) if hasattr(s, "poison_")]
     targets = found[0].target_items_
     expected = target_hit_ratio_score(scores, targets, k=K, seen=reached)
     assert TargetHitRatioScorer(k=K)(pipeline, X) == expected
@@ -347,9 +348,14 @@ def test_scorers_have_names():
     names = get_scorer_names()
     assert names == sorted(names)
     assert {"hit_ratio", "ndcg", "target_hit_ratio", "neg_target_hit_ratio"} <= set(names)
+    assert {"detection_average_precision", "detection_recall"} <= set(names)
     for name in names:
-        scorer = get_scorer(name, k=3)
-        assert scorer.k == 3
+        if name.startswith("detection_"):
+            scorer = get_scorer(name)
+            assert scorer.metric == name.removeprefix("detection_")
+        else:
+            scorer = get_scorer(name, k=3)
+            assert scorer.k == 3
         assert repr(pickle.loads(pickle.dumps(scorer))) == repr(scorer)
         assert get_scorer(scorer) is scorer
 

@@ -12,6 +12,7 @@ from skrecsec.experiments.paper._settings import (
     DATASETS,
     make_attack,
     make_deployed_recommenders,
+    make_detectors,
     make_recommenders,
 )
 
@@ -33,24 +34,33 @@ class Laboratory:
     kinds : list of {"random", "unpopular"}
         Kinds of targets.
 
+    detectors : list of str, default=()
+        Names of the detectors to try, as they are registered.
+
     **study_options : dict
         Passed to :func:`~skrecsec.experiments.robustness_study`.
     """
 
-    def __init__(self, dataset: str, ratings: sp.csr_array, *, attacks, kinds, **study_options):
+    def __init__(
+        self, dataset: str, ratings: sp.csr_array, *, attacks, kinds, detectors=(), **study_options
+    ):
         self.dataset = dataset
         self.ratings = ratings
         self.attacks = list(attacks)
         self.kinds = list(kinds)
+        self.detectors = list(detectors)
         self._study_options = study_options
         self._studies: dict[tuple[str, str], RobustnessStudy] = {}
 
-    def study(self, kind: str, attacks: dict, recommenders: dict) -> RobustnessStudy:
+    def study(
+        self, kind: str, attacks: dict, recommenders: dict | None, detectors: dict | None = None
+    ) -> RobustnessStudy:
         """Run a study on the published targets of a kind."""
         return robustness_study(
             self.ratings,
             attacks=attacks,
             recommenders=recommenders,
+            detectors=detectors,
             target_items=DATASETS[self.dataset].targets[kind],
             **self._study_options,
         )
@@ -62,6 +72,10 @@ class Laboratory:
     def deployed_study(self, kind: str) -> RobustnessStudy:
         """Run the study of the recommenders that people run, once for what is made of it."""
         return self._once("deployed", kind, make_deployed_recommenders)
+
+    def detection_study(self, kind: str) -> RobustnessStudy:
+        """Run the study of the detectors to try, without any recommender."""
+        return self.study(kind, self.all_attacks(), None, make_detectors(self.detectors))
 
     def _once(self, name, kind, make):
         if (name, kind) not in self._studies:

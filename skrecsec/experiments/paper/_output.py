@@ -10,6 +10,7 @@ import platform
 import numpy as np
 
 from skrecsec.experiments._tables import markdown_table
+from skrecsec.metrics import DETECTION_METRICS
 from skrecsec.utils._figures import as_bytes, figure_without_window
 from skrecsec.utils._versions import package_versions, processor
 
@@ -59,16 +60,20 @@ def table_as_markdown(name: str, rows: list[dict]) -> str:
         ]
         parts.append(markdown_table(heading, lines))
     note = "Cells: paper / mean ± half of the 95% confidence interval; * p < 0.05."
+    if name == "detection":
+        note = "Cells: mean ± half of the 95% confidence interval."
     return "\n\n".join([*parts, note]) + "\n"
 
 
 def panels(name: str, rows: list[dict]):
-    """Return titles and rows of what is set apart: kinds of targets, or these and recommenders."""
+    """Return titles and rows of what is set apart: kinds of targets, recommenders, metrics."""
     found: dict[str, list[dict]] = {}
     for row in rows:
         title = f"{row['targets']} targets"
         if name == "table3b":
             title = f"{row['method']}, {title}"
+        if name == "detection":
+            title = f"{DETECTION_METRICS[row['metric']].title}, {title}"
         found.setdefault(title, []).append(row)
     return found.items()
 
@@ -80,11 +85,13 @@ def _as_heading(column):
 def _as_cell(row):
     if row is None:
         return ""
-    cell = "- / " if np.isnan(row["paper"]) else f"{row['paper']:.4f} / "
-    cell += f"{row['mean']:.4f}"
+    cell = f"{row['mean']:.4f}"
     if row["n"] > 1:
         cell += f" ± {row['ci_high'] - row['mean']:.4f}"
-    return cell + ("*" if row["p"] < 0.05 else "")
+    if "paper" not in row:
+        return cell
+    paper = "-" if np.isnan(row["paper"]) else f"{row['paper']:.4f}"
+    return f"{paper} / {cell}" + ("*" if row["p"] < 0.05 else "")
 
 
 def draw_panels(title: str, panels) -> dict[str, bytes]:

@@ -9,9 +9,10 @@ from importlib import resources
 from typing import NamedTuple
 
 import skrecsec.attacks
+import skrecsec.detection
 import skrecsec.recommenders  # noqa: F401 - what is imported is registered
 from skrecsec.datasets import fetch_filmtrust, fetch_movielens_1m, fetch_movielens_100k
-from skrecsec.utils._registry import find
+from skrecsec.utils._registry import find, registered
 
 
 class PaperDataset(NamedTuple):
@@ -64,12 +65,18 @@ RECOMMENDERS = ("MF", "AT", "RAT", "TCD")
 DEPLOYED_RECOMMENDERS = ("Popularity", "ItemKNN", "EASE", "ALS", "BPR")
 KNOWLEDGE = (0.2, 0.4, 0.6, 0.8, 1.0)
 ATTACK_SIZES = (0.01, 0.02, 0.03, 0.04, 0.05)
+DETECTORS = tuple(registered("detector"))
 PSEUDO_LABEL_RATIOS = (0.05, 0.1, 0.2, 0.3, 0.5)
 
 
 def make_attack(name: str, *, knowledge: float = 0.4, attack_size: float = 0.03):
     """Return an attack of the paper; its settings are the same for all datasets."""
     return find("attack", name.lower())(knowledge=knowledge, attack_size=attack_size)
+
+
+def make_detectors(names) -> dict:
+    """Return detectors with their defaults, by what tables call them."""
+    return {find("detector", name).facts["title"]: find("detector", name)() for name in names}
 
 
 def make_deployed_recommenders() -> dict:

@@ -165,6 +165,27 @@ def _deployed(lab, metric):
     return rows
 
 
+_DETECTION = ("average_precision", "recall", "false_positive_rate")
+
+
+def detection(lab: Laboratory) -> list[dict]:
+    """Return what detectors find of the attacks, and of the ratings without one whom they accuse.
+
+    The paper tries none.
+    """
+    rows = []
+    for kind in lab.kinds:
+        study = lab.detection_study(kind)
+        rows += [
+            {"targets": kind, "metric": metric, "method": row["detector"], "attack": row["attack"]}
+            | figures_of(row)
+            for metric in _DETECTION
+            for row in study.summary(metric)
+            if row["n"]  # on clean ratings there is nothing to be found
+        ]
+    return rows
+
+
 def _printed(table, dataset, kind):
     """Return the paper's cells for a dataset and a kind of targets."""
     title = DATASETS[dataset].title
@@ -179,5 +200,5 @@ def _printed_by_method(table, dataset, kind):
 
 TABLES = {
     function.__name__: function
-    for function in (table2, table3, table3b, table4, table4b, table5, table5b)
+    for function in (table2, table3, table3b, table4, table4b, table5, table5b, detection)
 }
