@@ -1,0 +1,164 @@
+"""How small an attack can be seen: the formula, and whether the detector keeps to it."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from scipy.stats import betabinom
+
+from skrecsec import AverageAttackTransformer, LockstepDetector
+from skrecsec.datasets import make_ratings
+from skrecsec.detection import _power, smallest_visible_attack
+from skrecsec.detection._items import prior_of_share
+
+
+@pytest.fixture(name="X", scope="module")
+def genuine_ratings():
+    return make_ratings(500, 300, density=0.06, random_state=0)
+
+
+def target_like(X, quantile):
+    counts = np.bincount(X.indices, minlength=X.shape[1])
+    rated = sorted(item for item in range(X.shape[1]) if counts[item])
+    return sorted(counts[rated])[round(quantile * (len(rated) - 1))]
+
+
+def evidence_by_loops(X, n, n_targets, quantile, lift):
+    """What the docstring says, user by user."""
+    top = X.toarray() == X.data.max()
+    rated = X.toarray() > 0
+    n_ratings = target_like(X, quantile)
+    shares, variances = prior_of_share(top.sum(axis=0), rated.sum(axis=0))
+
+    def usual(count):
+        order = np.argsort(rated.sum(axis=0), kind="stable")
+        order = [item for item in order if rated[:, item].any()]
+        x = [math.log(rated[:, item].sum()) for item in order]
+        return [np.interp(math.log(count), x, y[order]) for y in (shares, variances)]
+
+    n_given = round(usual(n_ratings)[0] * n_ratings)
+    usable = sum(top[:, item].sum() >= 3 for item in range(X.shape[1]))
+    usable += n_targets if n_given < 3 <= n_given + n else 0
+    mean, variance = usual(n_ratings + n)
+    total = max(mean * (1 - mean) / variance - 1, 1)
+    beta_binomial = betabinom(n_ratings + n, mean * total, (1 - mean) * total)
+    tail = math.fsum(beta_binomial.pmf(np.arange(n_given + n, n_ratings + n + 1)))
+    freedom = sum(rated[:, item].sum() >= 5 for item in range(X.shape[1])) / 2
+    z = freedom * math.log1p(-math.log(tail) / freedom) if n_given + n >= 4 else 0
+    best = -math.inf
+    if n_given + n - mean * (n_ratings + n) >= (1 - mean) * (n_given + n) / 2:
+        best = z - math.log(usable)
+    if n < 4:
+        return best
+    r = [row.sum() for row in top] + [top.sum() / X.shape[0] + n_targets] * n
+    for size in range(2, n_targets + 1):
+        expected = 0.0
+        for r_u in r:
+            expected += min(r_u * (n_given + n) / sum(r), 1) ** size
+        expected *= lift ** (size - 1)
+        if expected < n / 3:
+            net = n * math.log(n / expected) - (n - expected) + size * max(z - 3, 0)
+            best = max(best, net - math.log(math.comb(usable, size)) - math.log(3) - 3)
+    return best
+
+
+@pytest.mark.parametrize("n_targets", [1, 2, 4])
+@pytest.mark.parametrize("quantile", [0.05, 0.5, 0.97])
+def test_the_formula_is_that_of_the_docstring(X, n_targets, quantile):
+    crowd = _power._count(X, quantile)
+    assert crowd.n_ratings == target_like(X, quantile)
+    for n in (2, 4, 9, 40):
+        evidence = _power._evidence(n, crowd, n_targets, 2.0)
+        expected = evidence_by_loops(X, n, n_targets, quantile, 2.0)
+        assert evidence == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("n_targets", [1, 2, 3, 5])
+@pytest.mark.parametrize("popularity", ["unpopular", "median", 0.8])
+@pytest.mark.parametrize("max_share", [0.02, 0.08, 0.3])
+def test_from_this_number_on_there_is_enough_evidence(X, n_targets, popularity, max_share):
+    quantile = {"unpopular": 0.1, "median": 0.5}.get(popularity, popularity)
+    crowd = _power._count(X, quantile)
+    largest = int(max_share * 500)
+    too_little = [
+        n for n in range(largest + 1) if n == 0 or _power._evidence(n, crowd, n_targets, 2.0) <= 3
+    ]
+    expected = None if too_little[-1] == largest else too_little[-1] + 1
+    found = smallest_visible_attack(X, n_targets, popularity=popularity, max_share=max_share)
+    assert found == expected
+
+
+def test_more_targets_and_less_popular_ones_are_easier_to_see(X):
+    numbers = [
+        [smallest_visible_attack(X, n, popularity=p) or 10**6 for n in (2, 3, 5, 8, 20)]
+        for p in ("unpopular", "median", "popular")
+    ]
+    assert (np.diff(numbers, axis=1) <= 0).all()
+    assert (np.diff(numbers, axis=0) >= 0).all()
+    assert numbers[0][-1] == 4
+    assert numbers[2][0] == 10**6
+    assert smallest_visible_attack(X, 5, lift=5.0) > smallest_visible_attack(X, 5)
+    assert smallest_visible_attack(X, 5, threshold=30.0) > smallest_visible_attack(X, 5)
+
+
+def test_so_many_fakes_that_they_are_what_is_usual_hide(X):
+    crowd = _power._count(X, 0.9)
+    few, many = (_power._evidence(n, crowd, 5, 2.0) for n in (20, 100))
+    assert few > 3 > many
+    assert smallest_visible_attack(X, 5, popularity=0.9, max_share=0.04) is not None
+    assert smallest_visible_attack(X, 5, popularity=0.9, max_share=0.2) is None
+
+
+@pytest.mark.parametrize(
+    ("n_targets", "quantile"), [(1, 0.1), (1, 0.5), (2, 0.5), (3, 0.5), (5, 0.8)]
+)
+def test_an_attack_half_as_large_again_is_seen_and_its_targets_named(n_targets, quantile):
+    X = make_ratings(1000, 800, density=0.03, random_state=0)
+    n = smallest_visible_attack(X, n_targets, popularity=quantile)
+    counts = np.bincount(X.indices, minlength=X.shape[1])
+    candidates = np.argsort(np.abs(counts - target_like(X, quantile)), kind="stable")[:20]
+    for seed in range(2):
+        targets = np.random.default_rng(seed).choice(candidates, n_targets, replace=False)
+        attack = AverageAttackTransformer(
+            target_items=targets, attack_size=math.ceil(1.5 * n), random_state=seed
+        )
+        detector = LockstepDetector(levels="top").fit(attack.fit_transform(X))
+        assert (detector.labels_[X.shape[0] :] == -1).mean() > 0.8
+        assert set(targets) & set(detector.groups_[0].items)
+
+
+def test_half_as_many_need_not_be_seen(X):
+    n = smallest_visible_attack(X, 5)
+    attack = AverageAttackTransformer(target_items=np.arange(5), attack_size=n // 2, random_state=0)
+    detector = LockstepDetector(levels="top").fit(attack.fit_transform(X))
+    assert (detector.labels_ == 1).all()
+
+
+def test_it_depends_neither_on_order_nor_on_scale_nor_on_the_container(X):
+    rng = np.random.default_rng(0)
+    shuffled = X[rng.permutation(X.shape[0])][:, rng.permutation(X.shape[1])]
+    for other in (shuffled, 2 * X, X.toarray(), sp.coo_array(X)):
+        assert smallest_visible_attack(other, 2) == smallest_visible_attack(X, 2)
+
+
+@pytest.mark.parametrize("n_users", [1, 9, 40])
+def test_few_users_hide_everything(n_users):
+    X = sp.csr_array(np.full((n_users, 3), 5.0))
+    assert smallest_visible_attack(X, 2) is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"n_targets": 0}, "n_targets"),
+        ({"popularity": "rare"}, "popularity"),
+        ({"popularity": 1.5}, "popularity"),
+        ({"max_share": 0}, "max_share"),
+        ({"threshold": -1}, "threshold"),
+        ({"lift": 0.5}, "lift"),
+    ],
+)
+def test_bad_parameters_are_named(X, parameters, name):
+    with pytest.raises(ValueError, match=name):
+        smallest_visible_attack(X, **parameters)
