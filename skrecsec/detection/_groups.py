@@ -57,11 +57,36 @@ class Groups(NamedTuple):
 
 def find_groups(B, surprise, *, n_seeds: int, max_items: int) -> Groups:
     """Find groups in a pattern (CSR, ones), given how surprising each item is by itself."""
+    return search(B, surprise, n_seeds=n_seeds, max_items=max_items).found
+
+
+class Search(NamedTuple):
+    """How groups were found.
+
+    Parameters
+    ----------
+    lift : float
+        How much tastes are taken to add to what chance brings together.
+
+    pairs : ndarray of int of shape (n_pairs, 2)
+        The pairs of items from which groups have grown.
+
+    found : Groups
+        The groups.
+    """
+
+    lift: float
+    pairs: np.ndarray
+    found: Groups
+
+
+def search(B, surprise, *, n_seeds: int, max_items: int) -> Search:
+    """Find groups in a pattern (CSR, ones), and say how."""
     for lift, pairs in zip(LIFTS, _seed_pairs(B, n_seeds), strict=True):
         found = grow_groups(B, surprise, pairs, lift=lift, max_items=max_items)
         if len(disjoint(found)) <= _MOST_GROUPS:
             break
-    return found
+    return Search(lift, pairs, found)
 
 
 def disjoint(groups: Groups) -> list[int]:

@@ -1,12 +1,14 @@
 """Displays: plots of attacks and defenses, in scikit-learn's manner."""
 
 from skrecsec.inspection._attack_curve import AttackCurveDisplay
+from skrecsec.inspection._group import GroupDisplay
 from skrecsec.inspection._rank_shift import RankShiftDisplay
 from skrecsec.inspection._robustness import RobustnessDisplay
 from skrecsec.inspection._training_history import TrainingHistoryDisplay
 
 __all__ = [
     "AttackCurveDisplay",
+    "GroupDisplay",
     "RankShiftDisplay",
     "RobustnessDisplay",
     "TrainingHistoryDisplay",

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import (
     Interval,
     RealNotInt,
     StrOptions,
+    validate_parameter_constraints,
     validate_params,
 )
 from sklearn.utils.validation import _num_samples, validate_data
@@ -111,6 +112,7 @@ __all__ = [
     "_num_samples",
     "_safe_indexing",
     "validate_data",
+    "validate_parameter_constraints",
     "validate_params",
     "with_callbacks",
 ]

@@ -9,13 +9,18 @@ from scipy.stats import betabinom
 
 from skrecsec import AverageAttackTransformer, LockstepDetector
 from skrecsec.datasets import make_ratings
-from skrecsec.detection import _power, smallest_visible_attack
+from skrecsec.detection import _power, smallest_visible_attack, visible_attacks
 from skrecsec.detection._items import prior_of_share
 
 
 @pytest.fixture(name="X", scope="module")
 def genuine_ratings():
     return make_ratings(500, 300, density=0.06, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def crowd(X):
+    return _power._count(X)
 
 
 def target_like(X, quantile):
@@ -65,28 +70,51 @@ def evidence_by_loops(X, n, n_targets, quantile, lift):
 
 @pytest.mark.parametrize("n_targets", [1, 2, 4])
 @pytest.mark.parametrize("quantile", [0.05, 0.5, 0.97])
-def test_the_formula_is_that_of_the_docstring(X, n_targets, quantile):
-    crowd = _power._count(X, quantile)
-    assert crowd.n_ratings == target_like(X, quantile)
+def test_the_formula_is_that_of_the_docstring(X, crowd, n_targets, quantile):
+    n_ratings = crowd.at(quantile)
+    assert n_ratings == target_like(X, quantile)
     for n in (2, 4, 9, 40):
-        evidence = _power._evidence(n, crowd, n_targets, 2.0)
-        expected = evidence_by_loops(X, n, n_targets, quantile, 2.0)
+        evidence = _power._evidence(n, n_targets, n_ratings, crowd)
+        expected = evidence_by_loops(X, n, n_targets, quantile, crowd.lift)
         assert evidence == pytest.approx(expected, rel=1e-9)
+
+
+def test_ends_of_what_is_visible():
+    """The first run that is as long as the double of its beginning, or as the largest size."""
+
+    def ends(visible, largest):
+        return _power._visible(lambda size, *_: size in visible, 1, 1, _power._sizes(largest))
+
+    assert ends(set(), 50) == (None, None)
+    assert ends(set(range(7, 40)), 50) == (7, 39)
+    assert ends(set(range(7, 13)), 50) == (None, None)
+    assert ends({*range(7, 13), *range(20, 41)}, 50) == (20, 40)
+    assert ends(set(range(47, 51)), 50) == (47, 50)
+    assert ends(set(range(1, 1000)), 50) == (1, 50)
+    assert ends(set(range(123, 457)), 2000) == (123, 456)
+    assert ends({1}, 0) == (None, None)
 
 
 @pytest.mark.parametrize("n_targets", [1, 2, 3, 5])
 @pytest.mark.parametrize("popularity", ["unpopular", "median", 0.8])
-@pytest.mark.parametrize("max_share", [0.02, 0.08, 0.3])
-def test_from_this_number_on_there_is_enough_evidence(X, n_targets, popularity, max_share):
+@pytest.mark.parametrize("max_share", [0.02, 0.2])
+def test_all_between_the_ends_have_enough_evidence(X, crowd, n_targets, popularity, max_share):
+    (attack,) = visible_attacks(X, [n_targets], popularities=[popularity], max_share=max_share)
     quantile = {"unpopular": 0.1, "median": 0.5}.get(popularity, popularity)
-    crowd = _power._count(X, quantile)
-    largest = int(max_share * 500)
-    too_little = [
-        n for n in range(largest + 1) if n == 0 or _power._evidence(n, crowd, n_targets, 2.0) <= 3
+    assert attack[:3] == (n_targets, popularity, target_like(X, quantile))
+    is_visible = [
+        n > 0 and _power._evidence(n, n_targets, attack.n_ratings, crowd) > 3
+        for n in range(int(max_share * 500) + 2)
     ]
-    expected = None if too_little[-1] == largest else too_little[-1] + 1
-    found = smallest_visible_attack(X, n_targets, popularity=popularity, max_share=max_share)
-    assert found == expected
+    n = smallest_visible_attack(X, n_targets, popularity=popularity, max_share=max_share)
+    assert n == attack.smallest
+    if n is None:
+        assert attack.largest is None
+        assert not all(is_visible[-10:-1])
+    else:
+        assert all(is_visible[n : attack.largest + 1])
+        assert not is_visible[n - 1]
+        assert attack.largest == int(max_share * 500) or not is_visible[attack.largest + 1]
 
 
 def test_more_targets_and_less_popular_ones_are_easier_to_see(X):
@@ -98,16 +126,13 @@ def test_more_targets_and_less_popular_ones_are_easier_to_see(X):
     assert (np.diff(numbers, axis=0) >= 0).all()
     assert numbers[0][-1] == 4
     assert numbers[2][0] == 10**6
-    assert smallest_visible_attack(X, 5, lift=5.0) > smallest_visible_attack(X, 5)
     assert smallest_visible_attack(X, 5, threshold=30.0) > smallest_visible_attack(X, 5)
 
 
 def test_so_many_fakes_that_they_are_what_is_usual_hide(X):
-    crowd = _power._count(X, 0.9)
-    few, many = (_power._evidence(n, crowd, 5, 2.0) for n in (20, 100))
-    assert few > 3 > many
-    assert smallest_visible_attack(X, 5, popularity=0.9, max_share=0.04) is not None
-    assert smallest_visible_attack(X, 5, popularity=0.9, max_share=0.2) is None
+    (attack,) = visible_attacks(X, [5], popularities=[0.9], max_share=0.5)
+    assert 2 * attack.smallest <= attack.largest < 100
+    assert smallest_visible_attack(X, 3, popularity=0.95) is None
 
 
 @pytest.mark.parametrize(
@@ -156,9 +181,17 @@ def test_few_users_hide_everything(n_users):
         ({"popularity": 1.5}, "popularity"),
         ({"max_share": 0}, "max_share"),
         ({"threshold": -1}, "threshold"),
-        ({"lift": 0.5}, "lift"),
     ],
 )
 def test_bad_parameters_are_named(X, parameters, name):
     with pytest.raises(ValueError, match=name):
         smallest_visible_attack(X, **parameters)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [({"n_targets": [2, 0]}, "n_targets"), ({"popularities": ["rare"]}, "popularities")],
+)
+def test_bad_members_of_sequences_are_named(X, parameters, name):
+    with pytest.raises(ValueError, match=name):
+        visible_attacks(X, **parameters)
