@@ -5,6 +5,7 @@ from __future__ import annotations
 # All that registers.
 import skrecsec.attacks
 import skrecsec.datasets
+import skrecsec.detection
 import skrecsec.recommenders  # noqa: F401
 from skrecsec.utils._registry import Entry, registered
 
@@ -22,6 +23,11 @@ def recommenders() -> dict[str, Entry]:
 def datasets() -> dict[str, Entry]:
     """Return the datasets by name."""
     return registered("dataset")
+
+
+def detectors() -> dict[str, Entry]:
+    """Return the detectors by name."""
+    return registered("detector")
 
 
 def attack_title(name: str) -> str:
