@@ -56,9 +56,11 @@ def definitions(explanations: dict[str, str]) -> str:
     return "\n".join(["<dl>", *pairs, "</dl>"])
 
 
-def figure(title: str, caption: str, draw: Callable) -> str:
-    """Return a figure, which a function draws on axes."""
-    image = base64.b64encode(_draw(draw)).decode()
+def figure(title: str, caption: str, draw: Callable, height: float = 4.6) -> str:
+    """Return a figure, which a function draws on axes, of so many inches."""
+    figure, (ax,) = figure_without_window(1, (8, height))
+    draw(ax)
+    image = base64.b64encode(as_bytes(figure, "png")).decode()
     text = html.escape(caption)
     return (
         f'<figure>{heading(title)}<img alt="{text}" '
@@ -78,9 +80,3 @@ def page(title: str, parts: Sequence[str], command: Sequence[str]) -> str:
         f'<meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title>'
         f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body>\n</html>\n"
     )
-
-
-def _draw(draw):
-    figure, (ax,) = figure_without_window(1, (8, 4.6))
-    draw(ax)
-    return as_bytes(figure, "png")

@@ -261,15 +261,17 @@ def visible_attacks(
         for n in n_targets
     ]
     crowd = _count(X)
+
+    def stands_out(n_fakes, n_targets, n_ratings):
+        return _evidence(n_fakes, n_targets, n_ratings, crowd) > threshold
+
     sizes = _sizes(int(max_share * X.shape[0]))
     attacks = []
     for popularity, n in kinds:
         quantile = _QUANTILES[popularity] if isinstance(popularity, str) else popularity
         n_ratings = crowd.at(quantile)
-        smallest, largest = _visible(
-            lambda n_fakes, *what: _evidence(n_fakes, *what, crowd) > threshold, n, n_ratings, sizes
-        )
-        attacks.append(VisibleAttack(n, popularity, n_ratings, smallest, largest))
+        ends = _visible(stands_out, n, n_ratings, sizes)
+        attacks.append(VisibleAttack(n, popularity, n_ratings, *ends))
     return attacks
 
 

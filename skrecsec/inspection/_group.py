@@ -84,6 +84,9 @@ class GroupDisplay(BaseDisplay):
     >>> GroupDisplay.from_estimator(detector, poisoned)  # doctest: +SKIP
     """
 
+    users_: np.ndarray
+    items_: np.ndarray
+
     def __init__(
         self,
         ratings,

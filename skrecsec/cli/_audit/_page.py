@@ -87,6 +87,7 @@ def _group(finding, audit):
                     item_names=[visible(item) for item in audit.data.item_ids],
                     ax=ax,
                 ),
+                height=6.0,
             )
         )
     return parts
@@ -99,11 +100,11 @@ def _listed(what, ids):
     return text + "."
 
 
-def _picture(title, caption, draw):
+def _picture(title, caption, draw, **options):
     with warnings.catch_warnings():
         # A letter that no font has is drawn as a box.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from", category=UserWarning)
-        return figure(title, caption, draw)
+        return figure(title, caption, draw, **options)
 
 
 def _caption(audit):
