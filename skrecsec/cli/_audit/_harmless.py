@@ -12,7 +12,7 @@ import unicodedata
 # What spreadsheets take for the beginning of a formula, in full width, too; and the mark that says
 # that it is none, which is doubled so that taking one off always gives the id.
 _BEGINS_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|'")
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 
 
 def visible(value) -> str:
