@@ -9,7 +9,7 @@ from scipy.stats import betabinom
 
 from skrecsec import AverageAttackTransformer, LockstepDetector
 from skrecsec.datasets import make_ratings
-from skrecsec.detection import _power, smallest_visible_attack, visible_attacks
+from skrecsec.detection import _crowd, _power, smallest_visible_attack, visible_attacks
 from skrecsec.detection._items import prior_of_share
 
 
@@ -20,7 +20,7 @@ def genuine_ratings():
 
 @pytest.fixture(scope="module")
 def crowd(X):
-    return _power._count(X)
+    return _crowd.count_crowd(X)
 
 
 def target_like(X, quantile):
@@ -74,7 +74,7 @@ def test_the_formula_is_that_of_the_docstring(X, crowd, n_targets, quantile):
     n_ratings = crowd.at(quantile)
     assert n_ratings == target_like(X, quantile)
     for n in (2, 4, 9, 40):
-        evidence = _power._evidence(n, n_targets, n_ratings, crowd)
+        evidence = _crowd.evidence(n, n_targets, n_ratings, crowd)
         expected = evidence_by_loops(X, n, n_targets, quantile, crowd.lift)
         assert evidence == pytest.approx(expected, rel=1e-9)
 
@@ -103,7 +103,7 @@ def test_all_between_the_ends_have_enough_evidence(X, crowd, n_targets, populari
     quantile = {"unpopular": 0.1, "median": 0.5}.get(popularity, popularity)
     assert attack[:3] == (n_targets, popularity, target_like(X, quantile))
     is_visible = [
-        n > 0 and _power._evidence(n, n_targets, attack.n_ratings, crowd) > 3
+        n > 0 and _crowd.evidence(n, n_targets, attack.n_ratings, crowd) > 3
         for n in range(int(max_share * 500) + 2)
     ]
     n = smallest_visible_attack(X, n_targets, popularity=popularity, max_share=max_share)
