@@ -3,6 +3,7 @@
 ORDER = [
     "plot_attack_and_defend.py",
     "plot_own_ratings.py",
+    "plot_audit.py",
     "plot_poison_profiles.py",
     "plot_rank_shifts.py",
     "plot_attack_strength.py",

@@ -32,7 +32,7 @@ ROWS = {
     ),
     "Detectors": (
         "skrecsec.detection",
-        ".*",
+        ".*Detector",
         "{names}: `fit`, `fit_predict`; scores, verdicts, and who acts together on which items",
     ),
     "Metrics": (
@@ -58,8 +58,9 @@ ROWS = {
     "Shell": (
         "skrecsec",
         "(?!)",
-        "`skrecsec`, or `python -m skrecsec`: attack ({attacks}), defend, report as table, JSON, "
-        "CSV or, with `--report out.html`, a page with plots",
+        "`skrecsec`, or `python -m skrecsec`: attack ({attacks}), defend, or, with `audit FILE`, "
+        "find users who act alike; report as table, JSON, CSV or, with `--report out.html`, a page "
+        "with plots",
     ),
 }
 

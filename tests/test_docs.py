@@ -9,7 +9,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("name", ["quick_tour.rst", "user_guide.rst", "which_recommender.rst"])
+@pytest.mark.parametrize(
+    "name", ["audit.rst", "quick_tour.rst", "user_guide.rst", "which_recommender.rst"]
+)
 def test_examples(name):
     failed, attempted = doctest.testfile(
         str(ROOT / "docs" / name),
