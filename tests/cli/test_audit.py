@@ -9,17 +9,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from skrecsec import AverageAttackTransformer, LockstepDetector, cli
 from skrecsec.base import BaseProfileDetector
 from skrecsec.cli import _audit
 from skrecsec.cli._audit._harmless import columns, for_spreadsheet, padded, short, visible
+from skrecsec.cli._audit._page import draw_scores
 from skrecsec.datasets import load_ratings, make_ratings
 from skrecsec.detection import visible_attacks
 from skrecsec.utils import _registry
@@ -481,3 +484,20 @@ def test_the_page_of_clean_ratings_says_what_could_have_been_seen(clean, capsys,
     assert page.count('src="data:image/png;base64,') == 1
     for cell in re.split("  +", text.splitlines()[-1]):
         assert f"<td>{cell}</td>" in page
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold"),
+    [([-9.0, -3.1, -3.0, 4.0, 7.0], -3.0), ([1.0, 2.0], -3.0), ([2.0, 2.0], 2.0), ([-5.0], 1.0)],
+)
+def test_no_bar_of_the_histogram_has_users_on_both_sides_of_the_threshold(scores, threshold):
+    scores = np.array(scores)
+    labels = np.where(scores < threshold, -1, 1)
+    detector = SimpleNamespace(profile_scores_=scores, labels_=labels, offset_=threshold)
+    ax = Figure().subplots()
+    draw_scores(SimpleNamespace(detector=detector), ax)
+    bars = [bar for bar in ax.patches if bar.get_height() > 0]
+    assert sum(bar.get_height() for bar in bars) == scores.size
+    for bar in bars:
+        left, right = bar.get_x(), bar.get_x() + bar.get_width()
+        assert right <= threshold + 1e-9 or left >= threshold - 1e-9

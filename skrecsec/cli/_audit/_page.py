@@ -25,6 +25,7 @@ from skrecsec.inspection import GroupDisplay
 _LONGEST_ID = 60
 # How many groups have a picture, and how many members are named; JSON and CSV have all.
 _MOST_PICTURES, _MOST_IDS = 8, 200
+_N_BINS = 60
 
 
 def page_of(audit: Audit, command: Sequence[str]) -> str:
@@ -36,8 +37,9 @@ def page_of(audit: Audit, command: Sequence[str]) -> str:
     ]
     if audit.found_something:
         parts.append(paragraph(NOTE))
+    names = [[visible(name) for name in ids] for ids in (audit.data.user_ids, audit.data.item_ids)]
     for finding in audit.findings:
-        parts += _group(finding, audit)
+        parts += _group(finding, audit, *names)
     alone = audit.ungrouped()
     if alone:
         parts += [
@@ -56,7 +58,7 @@ def page_of(audit: Audit, command: Sequence[str]) -> str:
     return page(title, parts, [visible(part) for part in command])
 
 
-def _group(finding, audit):
+def _group(finding, audit, user_names, item_names):
     parts = [
         heading(f"Group {finding.number}"),
         paragraph(f"{evidence_of(finding)}; {surprise_of(finding)}."),
@@ -83,8 +85,8 @@ def _group(finding, audit):
                     audit.detector,
                     audit.data.ratings,
                     finding.number - 1,
-                    user_names=[visible(user) for user in audit.data.user_ids],
-                    item_names=[visible(item) for item in audit.data.item_ids],
+                    user_names=user_names,
+                    item_names=item_names,
                     ax=ax,
                 ),
                 height=6.0,
@@ -117,7 +119,11 @@ def _caption(audit):
 def draw_scores(audit: Audit, ax) -> None:
     """Draw a histogram of the scores, those of users who are flagged apart, and the threshold."""
     scores, is_flagged = audit.detector.profile_scores_, audit.detector.labels_ == -1
-    edges = np.histogram_bin_edges(scores, bins=60)
+    threshold = audit.detector.offset_
+    # The threshold is an edge, so that no bar has users on either side of it.
+    width = (max(scores.max(), threshold) - min(scores.min(), threshold)) / _N_BINS or 1.0
+    first, last = np.floor((scores.min() - threshold) / width), (scores.max() - threshold) / width
+    edges = threshold + width * np.arange(min(first, 0), max(np.floor(last), 0) + 2)
     for mask, color, label in (
         (~is_flagged, "#0072B2", "not flagged"),
         (is_flagged, "#D55E00", "flagged"),
@@ -125,6 +131,6 @@ def draw_scores(audit: Audit, ax) -> None:
         if mask.any():
             name = f"{label} ({mask.sum()})"
             ax.hist(scores[mask], edges, color=color, alpha=0.8, label=name)
-    ax.axvline(audit.detector.offset_, color="black", linestyle="--", label="threshold")
+    ax.axvline(threshold, color="black", linestyle="--", label="threshold")
     ax.set(xlabel="score (lower: acts more like others)", ylabel="users", yscale="log")
     ax.legend()
