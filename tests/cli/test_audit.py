@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from skrecsec import AverageAttackTransformer, LockstepDetector, cli
 from skrecsec.base import BaseProfileDetector
 from skrecsec.cli import _audit
+from skrecsec.cli._audit._findings import plain
 from skrecsec.cli._audit._harmless import columns, for_spreadsheet, padded, short, visible
 from skrecsec.cli._audit._page import draw_scores
 from skrecsec.datasets import load_ratings, make_ratings
@@ -405,6 +406,34 @@ def test_any_text_is_made_harmless(text):
 )  # fmt: skip
 def test_cells(text, cell):
     assert for_spreadsheet(text) == cell
+
+
+@pytest.mark.parametrize(
+    ("identity", "expected"),
+    [
+        (np.int64(7), 7), (7, 7), (2.5, 2.5), (np.float64(2.5), 2.5), ("7", "7"), (True, "True"),
+        (np.True_, "True"), (np.datetime64("2024-01-02", "ns"), "2024-01-02T00:00:00.000000000"),
+        (np.timedelta64(3, "s"), "3 seconds"), (b"x", "b'x'"),
+    ],
+)  # fmt: skip
+def test_ids_of_any_type_become_text_or_numbers(identity, expected):
+    assert plain(identity) == expected
+    assert type(plain(identity)) is type(expected)
+
+
+@pytest.mark.parametrize(
+    "lines", [["a,x,5"], ["a,x,5", "b,x,5"], ["a,x,1", "a,y,1"], [f"{u},{u},3" for u in range(40)]]
+)
+def test_few_ratings_are_no_fault(lines, tmp_path, capsys):
+    """But it is said that nobody could be found among few users."""
+    path = tmp_path / "few.csv"
+    path.write_text("\n".join(["user,item,rating", *lines]))
+    for name in ("table", "json", "csv"):
+        report = tmp_path / f"{name}.html"
+        text = run(capsys, path, "--format", name, "--report", report, status=0)
+        assert report.exists()
+        is_told = "They are too few for that" in " ".join(text.split())
+        assert name == "csv" or is_told == (len(lines) < 10)
 
 
 def test_wide_and_combining_letters_keep_the_columns_of_a_table():

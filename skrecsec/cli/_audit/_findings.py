@@ -90,7 +90,8 @@ class Audit:
                 if int(row) in self.groups_of:
                     self.groups_of[int(row)].append(finding.number)
         self.visible: list[VisibleAttack] = []
-        if not self.found_something and arguments.detector == _EXPLAINED:
+        is_explained = arguments.detector == _EXPLAINED and self.most_fakes > 0
+        if is_explained and not self.found_something:
             self.visible = visible_attacks(
                 data.ratings, max_share=_MAX_SHARE, threshold=detector.threshold
             )
@@ -150,10 +151,10 @@ class Audit:
 
 def plain(identity):
     """Return an id as a number or text of Python, which any format can write."""
-    value = identity.item() if isinstance(identity, np.generic) else identity
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    is_number = isinstance(identity, int | float | np.number) and not isinstance(identity, bool)
+    if not is_number or isinstance(identity, np.timedelta64):  # which NumPy counts among numbers
         return str(identity)
-    return value
+    return identity.item() if isinstance(identity, np.number) else identity
 
 
 def evidence_of(finding: Finding) -> str:
@@ -200,7 +201,8 @@ def summary_of(audit: Audit) -> str:
 def verdict_of(audit: Audit) -> str:
     """Return in a sentence what was found."""
     if not audit.found_something:
-        return "Nothing was found: no users act alike beyond what chance and shared tastes explain."
+        text = "Nothing was found: no users act alike beyond what chance and shared tastes explain."
+        return text if audit.most_fakes else f"{text} They are too few for that, though."
     n_flagged, n_users = audit.flagged.size, audit.data.ratings.shape[0]
     groups = f", in {count(len(audit.findings), 'group')}" if audit.findings else ""
     if audit.arguments.contamination == "auto":

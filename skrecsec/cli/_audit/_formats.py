@@ -144,7 +144,7 @@ def as_json(audit: Audit) -> str:
         "flagged": [
             {
                 "user": plain(audit.data.user_ids[row]),
-                "score": float(audit.detector.profile_scores_[row]),
+                "score": _number(audit.detector.profile_scores_[row]),
                 "groups": audit.groups_of[int(row)],
             }
             for row in audit.flagged
