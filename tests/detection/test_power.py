@@ -195,3 +195,39 @@ def test_bad_parameters_are_named(X, parameters, name):
 def test_bad_members_of_sequences_are_named(X, parameters, name):
     with pytest.raises(ValueError, match=name):
         visible_attacks(X, **parameters)
+
+
+def test_groups_grow_only_from_pairs_as_surprising_as_those_that_the_detector_takes():
+    X = make_ratings(300, 250, density=0.4, random_state=0)
+    crowd = _crowd.count_crowd(X)
+    top = (X.toarray() == 5).astype(float)
+    r, c = top.sum(axis=1), top.sum(axis=0)
+    surprises = []
+    for i in range(250):
+        for j in range(i):
+            n = (top[:, i] * top[:, j]).sum()
+            expected = crowd.lift * c[i] * c[j] * (r**2).sum() / r.sum() ** 2
+            if n >= 4 and n > expected:
+                surprises.append(n * math.log(n / expected) - (n - expected))
+    surprises.sort(reverse=True)
+    n_seeds = LockstepDetector().n_seeds
+    assert len(surprises) > n_seeds
+    kept = [value for value in surprises[:n_seeds] if value > surprises[n_seeds]]
+    assert crowd.floor == pytest.approx(kept[-1])
+    assert _crowd.evidence(8, 5, 10, crowd) > 3
+    closed = crowd._replace(floor=math.inf)
+    assert _crowd.evidence(8, 5, 10, closed) < 3
+
+
+def test_where_tastes_make_groups_more_fakes_are_needed(X, crowd):
+    """Eight circles of nine friends who praise three items each."""
+    tastes = np.zeros((X.shape[0], X.shape[1] + 24))
+    tastes[:, : X.shape[1]] = X.toarray()
+    for circle in range(8):
+        tastes[9 * circle : 9 * circle + 9, X.shape[1] + 3 * circle :][:, :3] = 5
+    of_friends = _crowd.count_crowd(sp.csr_array(tastes))
+    assert crowd.lift == 2
+    assert of_friends.lift > 2
+    for n_fakes in (8, 12, 20):
+        evidence = [_crowd.evidence(n_fakes, 3, 20, each) for each in (crowd, of_friends)]
+        assert evidence[1] < evidence[0]
