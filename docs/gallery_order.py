@@ -5,6 +5,7 @@ ORDER = [
     "plot_find_fakes.py",
     "plot_filtered_recommender.py",
     "plot_own_ratings.py",
+    "plot_audit.py",
     "plot_poison_profiles.py",
     "plot_rank_shifts.py",
     "plot_attack_strength.py",

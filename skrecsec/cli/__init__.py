@@ -1,12 +1,13 @@
-"""The command line: attack a recommender, defend it, and say what happened.
+"""The command line: attack a recommender, defend it, and say what happened; or audit ratings.
 
 ``skrecsec``, or ``python -m skrecsec``, splits ratings, trains a recommender on clean and on
 poisoned data and a defense on the same poisoned data, and prints a table; ``skrecsec --help`` says
-the rest.
+the rest. ``skrecsec audit FILE`` looks for users who act alike in ratings of one's own.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import partial
 
@@ -21,7 +22,8 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "skrecsec") -> int:
     Parameters
     ----------
     argv : sequence of str, default=None
-        Arguments; None for those that the program was started with.
+        Arguments, of which the first may be ``"audit"``; None for those that the program was
+        started with.
 
     prog : str, default="skrecsec"
         How the program is called in messages.
@@ -31,7 +33,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "skrecsec") -> int:
     status : int
         0; 1 with one line on stderr if data, files or settings are at fault; 130 after Ctrl-C, with
         the result of the repeats that were finished. For wrong arguments SystemExit is raised, with
-        status 2.
+        status 2. Of an audit: 0 if nothing was found, 1 if something was, 2 whatever is at fault.
 
     See Also
     --------
@@ -42,6 +44,12 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "skrecsec") -> int:
     >>> from skrecsec.cli import main
     >>> main(["--attack", "random", "--format", "csv"])  # doctest: +SKIP
     """
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] == "audit":
+        from skrecsec.cli._audit import FAILED, audit_ratings
+
+        prog = f"{prog} audit"
+        return run_shell(partial(audit_ratings, prog=prog), argv[1:], prog=prog, failed=FAILED)
     from skrecsec.cli._job import attack_and_defend
 
     return run_shell(partial(attack_and_defend, prog=prog), argv, prog=prog)

@@ -22,14 +22,14 @@ def recommenders() -> dict[str, Entry]:
     return registered("recommender")
 
 
-def detectors() -> dict[str, Entry]:
-    """Return the detectors by name."""
-    return registered("detector")
-
-
 def datasets() -> dict[str, Entry]:
     """Return the datasets by name."""
     return registered("dataset")
+
+
+def detectors() -> dict[str, Entry]:
+    """Return the detectors by name."""
+    return registered("detector")
 
 
 def attack_title(name: str) -> str:

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import shlex
 from collections.abc import Sequence
 
+from skrecsec.cli import _html
 from skrecsec.cli._outcome import COLUMNS, K, Outcome
 from skrecsec.cli._ratings import title_of
 from skrecsec.inspection import RankShiftDisplay, RobustnessDisplay
 from skrecsec.metrics import METRICS
-from skrecsec.utils._figures import as_bytes, figure_without_window
-from skrecsec.utils._versions import package_versions
-
-STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1.5rem 0; }
-th, td { padding: .35rem .9rem; text-align: right; border-bottom: 1px solid #8886; }
-th:first-child, td:first-child { text-align: left; }
-thead th { border-bottom: 2px solid #888; }
-figure { margin: 1.5rem 0; }
-img { max-width: 100%; background: white; border-radius: 6px; }
-figcaption, footer, dt { color: #777; font-size: .9rem; }
-code { background: #8882; padding: .1rem .3rem; border-radius: 4px; }
-"""
 
 
 def page_of(outcome: Outcome, command: Sequence[str]) -> str:
@@ -68,7 +51,6 @@ def page_of(outcome: Outcome, command: Sequence[str]) -> str:
             ),
         ],
         command=command,
-        versions=package_versions("scikit-learn", "numpy"),
     )
 
 
@@ -99,8 +81,8 @@ def _as_point(record):
     return point
 
 
-def report_page(*, title, summary, heading, lines, explanations, figures, command, versions) -> str:
-    """Return a page that needs no other file and no network.
+def report_page(*, title, summary, heading, lines, explanations, figures, command) -> str:
+    """Return a page of one table.
 
     Parameters
     ----------
@@ -118,45 +100,12 @@ def report_page(*, title, summary, heading, lines, explanations, figures, comman
 
     command : sequence of str
         What was run.
-
-    versions : dict of str
-        Versions of packages.
     """
-    text = html.escape
     parts = [
-        f"<h1>{text(title)}</h1>",
-        f"<p>{text(summary)}</p>",
-        _table(heading, lines),
-        "<dl>",
-        *(f"<dt>{text(name)}</dt><dd>{text(what)}</dd>" for name, what in explanations.items()),
-        "</dl>",
+        _html.heading(title, level=1),
+        _html.paragraph(summary),
+        _html.table(heading, lines),
+        _html.definitions(explanations),
+        *(_html.figure(*figure) for figure in figures),
     ]
-    for name, caption, draw in figures:
-        image = base64.b64encode(_draw(draw)).decode()
-        parts.append(
-            f'<figure><h2>{text(name)}</h2><img alt="{text(caption)}" '
-            f'src="data:image/png;base64,{image}"><figcaption>{text(caption)}</figcaption></figure>'
-        )
-    made_by = text(shlex.join(command))
-    used = text(", ".join(f"{name} {version}" for name, version in versions.items()))
-    parts.append(f"<footer><p>Made by <code>{made_by}</code> with {used}.</p></footer>")
-    body = "\n".join(parts)
-    return (
-        f'<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width"><title>{text(title)}</title>'
-        f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body>\n</html>\n"
-    )
-
-
-def _table(heading, lines):
-    def row(cells, tag):
-        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
-
-    body = "\n".join(row(cells, "td") for cells in lines)
-    return f"<table><thead>{row(heading, 'th')}</thead>\n<tbody>{body}</tbody></table>"
-
-
-def _draw(draw):
-    figure, (ax,) = figure_without_window(1, (8, 4.6))
-    draw(ax)
-    return as_bytes(figure, "png")
+    return _html.page(title, parts, command)

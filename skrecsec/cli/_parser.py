@@ -27,21 +27,23 @@ def make_parser(prog: str) -> OneLineErrorParser:
     """Return the parser."""
     parser = OneLineErrorParser(
         prog=prog,
-        usage="%(prog)s [options]",
+        usage="%(prog)s [options]\n       %(prog)s audit FILE [options]",
         description="Attack a recommender with fake profiles, defend it, and say what happened: "
         "the victim is trained on clean and on poisoned ratings, and the defense on the poisoned "
-        "ones.",
+        "ones. Or audit ratings of your own, which looks for users who act alike: "
+        "'%(prog)s audit --help' says how.",
     )
     parser.add_argument("--version", action="version", version=f"skrecsec {__version__}")
-    _add_ratings(parser.add_argument_group("ratings"))
+    add_ratings(parser.add_argument_group("ratings"))
     _add_attack(parser.add_argument_group("attack and defense"))
     _add_repeats(parser.add_argument_group("repeats"))
     _add_output(parser.add_argument_group("output"))
     return parser
 
 
-def _add_ratings(group):
-    _add_choice(group, "--dataset", _choices.datasets(), GENERATED, "ratings to use")
+def add_ratings(group, dataset=GENERATED) -> None:
+    """Add what says which ratings are used; without a dataset there is no default."""
+    add_choice(group, "--dataset", _choices.datasets(), dataset, "ratings to use")
     add = group.add_argument
     add(
         "--ratings",
@@ -78,21 +80,21 @@ def _add_ratings(group):
 
 def _add_attack(group):
     add = group.add_argument
-    _add_choice(group, "--attack", _choices.attacks(), "average", "how profiles are faked")
+    add_choice(group, "--attack", _choices.attacks(), "average", "how profiles are faked")
     recommenders = _choices.recommenders()
-    _add_choice(group, "--victim", recommenders, "mf", "recommender that is attacked")
-    _add_choice(
+    add_choice(group, "--victim", recommenders, "mf", "recommender that is attacked")
+    add_choice(
         group, "--defense", recommenders, "tcd", "what to use instead, on the same poisoned ratings"
     )
     detectors = [*_choices.detectors(), _choices.NONE]
-    _add_choice(
+    add_choice(
         group,
         "--filter",
         detectors,
         _choices.NONE,
         "detector that drops profiles before the defense learns",
     )
-    _add_choice(group, "--detector", detectors, "lockstep", "detector that says who is fake")
+    add_choice(group, "--detector", detectors, "lockstep", "detector that says who is fake")
     add(
         "--targets",
         metavar="ITEMS",
@@ -146,7 +148,12 @@ def _add_repeats(group):
 
 
 def _add_output(group):
-    _add_choice(group, "--format", FORMATS, "table", "how the result is printed")
+    add_output(group, FORMATS)
+
+
+def add_output(group, formats) -> None:
+    """Add what says how the result is told."""
+    add_choice(group, "--format", formats, "table", "how the result is printed")
     group.add_argument(
         "--report",
         metavar="FILE",
@@ -155,7 +162,8 @@ def _add_output(group):
     )
 
 
-def _add_choice(group, option, choices, default, what):
+def add_choice(group, option, choices, default, what) -> None:
+    """Add an option of which the help lists the choices."""
     # No list in the usage, which is read more often than it is needed there.
     group.add_argument(
         option,

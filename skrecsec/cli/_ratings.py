@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 import numpy as np
+from sklearn.utils import Bunch
 
 from skrecsec.cli import _choices
 from skrecsec.datasets import load_ratings
@@ -26,7 +27,7 @@ _FILE_OPTIONS = (
 def complete_arguments(arguments: Namespace, parser) -> None:
     """Refuse options that would be ignored, and leave out those that say nothing."""
     if arguments.ratings is not None:
-        if arguments.dataset != GENERATED:
+        if arguments.dataset != parser.get_default("dataset"):
             parser.error("argument --ratings: not with --dataset, which are other ratings")
         del arguments.dataset
         return
@@ -35,7 +36,7 @@ def complete_arguments(arguments: Namespace, parser) -> None:
         if getattr(arguments, name) != parser.get_default(name):
             parser.error(f"argument --{name.replace('_', '-')}: goes with --ratings")
         delattr(arguments, name)
-    if not isinstance(arguments.targets, str):
+    if not isinstance(getattr(arguments, "targets", ""), str):
         arguments.targets = _as_positions(arguments.targets, parser)
 
 
@@ -55,15 +56,33 @@ def load(arguments: Namespace, parser):
     ValueError
         If a file is damaged, or holds what no option settles.
     """
-    targets = arguments.targets
-    if hasattr(arguments, "dataset"):
-        entry = _choices.datasets()[arguments.dataset]
-        data = entry(random_state=arguments.seed) if entry.facts.get("seeded") else entry()
-        targets = targets if isinstance(targets, str) else np.array(targets)
-        return getattr(data, "ratings", data), targets
-    options = {name.removesuffix("_column"): getattr(arguments, name) for name in _FILE_OPTIONS}
-    data = load_ratings(arguments.ratings, **options)
-    return data.ratings, _find_ids(targets, data.item_ids, parser)
+    data, targets = load_data(arguments), arguments.targets
+    if not hasattr(arguments, "dataset"):
+        targets = _find_ids(targets, data.item_ids, parser)
+    elif not isinstance(targets, str):
+        targets = np.array(targets)
+    return data.ratings, targets
+
+
+def load_data(arguments: Namespace) -> Bunch:
+    """Return `ratings`, `user_ids` and `item_ids`.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be had.
+
+    ValueError
+        If a file is damaged, or holds what no option settles.
+    """
+    if not hasattr(arguments, "dataset"):
+        options = {name.removesuffix("_column"): getattr(arguments, name) for name in _FILE_OPTIONS}
+        return load_ratings(arguments.ratings, **options)
+    entry = _choices.datasets()[arguments.dataset]
+    if not entry.facts.get("seeded"):
+        return entry()
+    X = entry(random_state=getattr(arguments, "seed", 0))
+    return Bunch(ratings=X, user_ids=np.arange(X.shape[0]), item_ids=np.arange(X.shape[1]))
 
 
 def _as_positions(targets, parser):

@@ -5,6 +5,7 @@ from skrecsec.detection._features import ProfileFeatures
 from skrecsec.detection._fraudar import FraudarDetector
 from skrecsec.detection._lockstep import LockstepDetector
 from skrecsec.detection._pca import PCADetector
+from skrecsec.detection._power import VisibleAttack, smallest_visible_attack, visible_attacks
 from skrecsec.detection._spectral import SpectralDetector
 from skrecsec.detection._unrap import UnRAPDetector
 
@@ -16,4 +17,7 @@ __all__ = [
     "ProfileFeatures",
     "SpectralDetector",
     "UnRAPDetector",
+    "VisibleAttack",
+    "smallest_visible_attack",
+    "visible_attacks",
 ]

@@ -16,7 +16,7 @@ from skrecsec.detection._items import beta_binomial_surprise
 from skrecsec.utils._compiling import jit
 
 # Who gave the level to one item of a group is so much of the way to giving it to the next.
-_CORRELATION = 0.75
+CORRELATION = 0.75
 # Groups differ by so much in how far their raters agree; its share lies within these bounds.
 _VARIANCE, _LOWEST_SHARE, _HIGHEST_SHARE = 0.02, 0.03, 0.97
 # In nats: a group whose raters agree less is a matter of taste, and has less net surprise.
@@ -26,12 +26,26 @@ LEAST, _MORE_PER_ITEM, _TASTE = 5.4, 0.35, 3.0
 def as_agreed(X, at_level, groups, a, b) -> Groups:
     """Return groups with less net surprise where raters of the items disagree, the best first."""
     agreed = agreement(X, at_level, groups, a, b)
-    # The more items there are to choose, the likelier are some on which all agree.
-    least = LEAST + _MORE_PER_ITEM * (groups.min_items - 2)
+    least = least_agreement(groups.min_items)
     as_taste = np.minimum(groups.net - _TASTE, _TASTE * agreed / least)
     net = np.where(agreed >= least, groups.net, as_taste)
     order = np.argsort(-net, kind="stable")
     return Groups(*(values[order] for values in groups._replace(net=net)))
+
+
+def least_agreement(min_items):
+    """Return how far raters have to agree, in nats, who have given a level to so many items.
+
+    The more items there are to choose, the likelier are some on which all agree.
+    """
+    return LEAST + _MORE_PER_ITEM * (min_items - 2)
+
+
+def agreement_of(n_members, n_raters, share):
+    """Return how surprising it is that so many of the raters agree, given how many usually do."""
+    share = np.clip(share, _LOWEST_SHARE, _HIGHEST_SHARE)
+    variance = np.full(share.shape, _VARIANCE)
+    return beta_binomial_surprise(n_members, n_raters, share, variance, fewest=1)
 
 
 def agreement(X, at_level, groups, a, b) -> np.ndarray:
@@ -63,10 +77,7 @@ def agreement(X, at_level, groups, a, b) -> np.ndarray:
         groups.items, groups.min_items, by_item.indptr, by_item.indices, by_item.data == 2, a, b,
         X.shape[0], n_raters, n_members, expected,
     )  # fmt: skip
-    share = np.clip(expected / np.maximum(n_raters, 1), _LOWEST_SHARE, _HIGHEST_SHARE)
-    return beta_binomial_surprise(
-        n_members, n_raters, share, np.full(n_groups, _VARIANCE), fewest=1
-    )
+    return agreement_of(n_members, n_raters, expected / np.maximum(n_raters, 1))
 
 
 @jit
@@ -123,8 +134,8 @@ def _count_raters(
                 n_met += 1
                 for k in range(n_met, 0, -1):
                     share = shares[place]
-                    after = share if k == 1 else share + _CORRELATION * (1 - share)
-                    stay = share if k == 0 else share + _CORRELATION * (1 - share)
+                    after = share if k == 1 else share + CORRELATION * (1 - share)
+                    stay = share if k == 0 else share + CORRELATION * (1 - share)
                     chances[k] = chances[k] * (1 - stay) + chances[k - 1] * after
                 chances[0] *= 1 - shares[place]
             chance = chances[j:].sum()

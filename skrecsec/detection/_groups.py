@@ -24,7 +24,7 @@ LIFTS = (2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
 _MOST_GROUPS, _NOTABLE = 3, 3.0
 # Kinds of groups: all items of T (0), at least two of them, at least three.
 _KINDS = np.array([0, 2, 3])
-_FEWEST_IN_PAIR = 4
+FEWEST_IN_PAIR = 4
 # Groups are grown from the pairs of so many suspicious items, too.
 _N_SUSPICIOUS = 25
 # So many users have to give an item the level before it counts as one that could be attacked.
@@ -62,20 +62,44 @@ class Groups(NamedTuple):
 
 def find_groups(B, surprise, *, n_seeds: int, max_items: int) -> Groups:
     """Find groups in a pattern (CSR, ones), given how surprising each item is by itself."""
-    pairs = np.vstack([_seed_pairs(B, n_seeds), _suspicious_pairs(surprise)])
-    return _less_taste(grow_groups(B, surprise, pairs, max_items=max_items))
+    return search(B, surprise, n_seeds=n_seeds, max_items=max_items).found
 
 
-def _less_taste(groups):
-    """Return groups with the least lift at which few of them stand out, the best first.
+class Search(NamedTuple):
+    """How groups were found.
 
-    Tastes make them by the dozen, an attack one or two.
+    Parameters
+    ----------
+    lift : float
+        How much tastes are taken to add to what chance brings together.
+
+    pairs : ndarray of int of shape (n_pairs, 2)
+        The pairs of items from which groups have grown.
+
+    found : Groups
+        The groups.
     """
+
+    lift: float
+    pairs: np.ndarray
+    found: Groups
+
+
+def search(B, surprise, *, n_seeds: int, max_items: int) -> Search:
+    """Find groups in a pattern (CSR, ones), and say how.
+
+    The lift is the least at which few of them stand out: tastes make them by the dozen, an attack
+    one or two.
+    """
+    pairs = _seed_pairs(B, n_seeds)
+    groups = grow_groups(
+        B, surprise, np.vstack([pairs, _suspicious_pairs(surprise)]), max_items=max_items
+    )
     for lift in LIFTS:
         weighed = at_lift(groups, lift)
         if len(disjoint(weighed, _NOTABLE)) <= _MOST_GROUPS:
             break
-    return weighed
+    return Search(lift, pairs, weighed)
 
 
 def at_lift(groups, lift) -> Groups:
@@ -127,7 +151,7 @@ def _seed_pairs(B, n_seeds):
     for rows in row_blocks(B.shape[1], B.shape[1]):
         pairs = (by_item[rows] @ B).tocoo()
         first, second = pairs.row + rows.start, pairs.col
-        kept = (pairs.data >= _FEWEST_IN_PAIR) & (first < second)
+        kept = (pairs.data >= FEWEST_IN_PAIR) & (first < second)
         first, second, together = first[kept], second[kept], pairs.data[kept]
         surprise = log_ratio(together, LIFT * chance * c[first] * c[second])
         usable = surprise > 0

@@ -2,6 +2,7 @@
 
 from skrecsec.inspection._attack_curve import AttackCurveDisplay
 from skrecsec.inspection._detection import DetectionDisplay
+from skrecsec.inspection._group import GroupDisplay
 from skrecsec.inspection._rank_shift import RankShiftDisplay
 from skrecsec.inspection._robustness import RobustnessDisplay
 from skrecsec.inspection._training_history import TrainingHistoryDisplay
@@ -9,6 +10,7 @@ from skrecsec.inspection._training_history import TrainingHistoryDisplay
 __all__ = [
     "AttackCurveDisplay",
     "DetectionDisplay",
+    "GroupDisplay",
     "RankShiftDisplay",
     "RobustnessDisplay",
     "TrainingHistoryDisplay",

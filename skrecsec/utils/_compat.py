@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import (
     Interval,
     RealNotInt,
     StrOptions,
+    validate_parameter_constraints,
     validate_params,
 )
 from sklearn.utils.validation import _check_feature_names_in, _num_samples, validate_data
@@ -112,6 +113,7 @@ __all__ = [
     "_num_samples",
     "_safe_indexing",
     "validate_data",
+    "validate_parameter_constraints",
     "validate_params",
     "with_callbacks",
 ]

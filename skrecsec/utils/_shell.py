@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import warnings
 import zipfile
 import zlib
@@ -31,7 +32,11 @@ _NOT_OUR_FAULT = (
 
 
 def run_shell(
-    main: Callable[[Sequence[str] | None], int], argv: Sequence[str] | None = None, *, prog: str
+    main: Callable[[Sequence[str] | None], int],
+    argv: Sequence[str] | None = None,
+    *,
+    prog: str,
+    failed: int = 1,
 ) -> int:
     """Run the main function of a command line, and return the exit status.
 
@@ -47,12 +52,16 @@ def run_shell(
     prog : str
         How the program is called in messages.
 
+    failed : int, default=1
+        The status of a failure. Where it is not 1, which then means something else, faults of the
+        program have it, too: otherwise the interpreter would end with 1.
+
     Returns
     -------
     status : int
         That of `main`; 130 after Ctrl-C; 141 where nobody reads the output any more, about which
-        nothing is said; 1 with one line on stderr for what the system, a file, or settings that do
-        not go together have caused. SystemExit, by which argparse ends, is let through.
+        nothing is said; `failed` with one line on stderr for what the system, a file, or settings
+        that do not go together have caused. SystemExit, by which argparse ends, is let through.
 
     Examples
     --------
@@ -61,10 +70,10 @@ def run_shell(
     2
     """
     with warnings.catch_warnings(), _threads_silent_once_interrupted():
-        return _run(main, argv, prog)
+        return _run(main, argv, prog, failed)
 
 
-def _run(main, argv, prog):
+def _run(main, argv, prog, failed):
     format_warning = warnings.formatwarning
     warnings.formatwarning = lambda message, *_, **__: f"{prog}: warning: {one_line(message)}\n"
     try:
@@ -82,7 +91,12 @@ def _run(main, argv, prog):
         return BROKEN_PIPE
     except _NOT_OUR_FAULT as error:
         say(f"{prog}: error: {describe_error(error)}")
-        return 1
+        return failed
+    except Exception:
+        if failed == 1:
+            raise
+        traceback.print_exc()
+        return failed
     finally:
         warnings.formatwarning = format_warning
         for stream in (sys.stdout, sys.stderr):

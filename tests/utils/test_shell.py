@@ -53,6 +53,20 @@ def test_errors_of_the_world_are_one_line(error, line, capsys):
     assert len(err.splitlines()) == 1
 
 
+def test_a_failure_may_have_another_status(capsys):
+    """Where 1 means something else, nothing that fails ends with it."""
+    assert run_shell(raising(OSError("no space")), prog="tool", failed=2) == 2
+    assert capsys.readouterr().err == "tool: error: no space\n"
+    assert run_shell(raising(ZeroDivisionError("a fault")), prog="tool", failed=2) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("Traceback")
+    assert err.endswith("ZeroDivisionError: a fault\n")
+    assert run_shell(raising(KeyboardInterrupt()), prog="tool", failed=2) == 130
+    assert run_shell(lambda argv: 1, prog="tool", failed=2) == 1
+    with pytest.raises(ZeroDivisionError):
+        run_shell(raising(ZeroDivisionError()), prog="tool")
+
+
 def test_an_interrupt_says_what_was_finished(capsys):
     assert run_shell(raising(KeyboardInterrupt(), "3 of 8 done"), prog="tool") == 130
     assert capsys.readouterr().err == "tool: interrupted; 3 of 8 done\n"

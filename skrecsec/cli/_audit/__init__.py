@@ -1,0 +1,53 @@
+"""The audit: who acts alike in ratings of one's own, on which items, and how surprising that is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from skrecsec.cli import _choices
+from skrecsec.cli._audit._findings import Audit
+from skrecsec.cli._audit._formats import FORMATS
+from skrecsec.cli._audit._parser import complete_file, find_trusted, make_parser
+from skrecsec.cli._parser import check_report
+from skrecsec.cli._ratings import complete_arguments, load_data
+from skrecsec.utils._files import write_atomically
+from skrecsec.utils._shell import say
+
+NOTHING_FOUND, FOUND, FAILED = 0, 1, 2
+
+
+def audit_ratings(argv: Sequence[str], *, prog: str) -> int:
+    """Do what the arguments say; return the exit status."""
+    parser = make_parser(prog)
+    arguments = parser.parse_args(argv)
+    complete_file(arguments, parser)
+    complete_arguments(arguments, parser)
+    if arguments.report is not None:
+        check_report(arguments.report, parser)
+    data = load_data(arguments)
+    audit = Audit(arguments, data, _fit(arguments, data, parser, prog))
+    _print(FORMATS[arguments.format](audit))
+    if arguments.report is not None:
+        from skrecsec.cli._audit._page import page_of
+
+        # What a link leads to is replaced, not the link.
+        write_atomically(arguments.report.resolve(), page_of(audit, [*prog.split(), *argv]))
+    return FOUND if audit.found_something else NOTHING_FOUND
+
+
+def _fit(arguments, data, parser, prog):
+    """Return the detector, fitted on the ratings."""
+    trusted, n_unknown = find_trusted(arguments.trusted, data.user_ids, parser)
+    if n_unknown:
+        say(f"{prog}: warning: {n_unknown} of the trusted users have no ratings here")
+    options = {"contamination": arguments.contamination}
+    if trusted:
+        options["trusted_users"] = trusted
+    return _choices.detectors()[arguments.detector](**options).fit(data.ratings)
+
+
+def _print(text):
+    """Print, with escapes for what the terminal's encoding does not have."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
