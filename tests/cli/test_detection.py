@@ -124,11 +124,11 @@ def test_unknown_detectors_are_refused_in_one_line(option, capsys):
 def test_whom_an_interrupted_run_has_judged(few, capsys, monkeypatch):
     fit, fits = LockstepDetector.fit, []
 
-    def interrupted(self, X, y=None):
+    def interrupted(self, X, y=None, **more):
         fits.append(X.shape[0] >= 120)
         if sum(fits) == 3:
             raise KeyboardInterrupt
-        return fit(self, X)
+        return fit(self, X, **more)
 
     monkeypatch.setattr(LockstepDetector, "fit", interrupted)
     assert cli.main([*FAST, "--repeats", "4", "--format", "json", "--attack-size", "12"]) == 130
