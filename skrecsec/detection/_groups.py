@@ -22,6 +22,9 @@ LIFT = 2.0
 LIFTS = (2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
 # The lift is the least at which at most so many disjoint groups stand out by so much.
 _MOST_GROUPS, _NOTABLE = 3, 3.0
+# More disjoint groups at such a lift are no matter of taste, but campaigns; each has to stand out
+# by so much more then.
+_MOST_TASTE, _MOST_GROUPS_OF_TASTE, _COST_OF_CAMPAIGNS = 10.0, 4, 4.0
 # Kinds of groups: all items of T (0), at least two of them, at least three.
 _KINDS = np.array([0, 2, 3])
 FEWEST_IN_PAIR = 4
@@ -78,11 +81,15 @@ class Search(NamedTuple):
 
     found : Groups
         The groups.
+
+    are_campaigns : bool
+        Whether there are many groups whatever the lift, more than tastes explain.
     """
 
     lift: float
     pairs: np.ndarray
     found: Groups
+    are_campaigns: bool
 
 
 def search(B, surprise, *, n_seeds: int, max_items: int) -> Search:
@@ -95,11 +102,13 @@ def search(B, surprise, *, n_seeds: int, max_items: int) -> Search:
     groups = grow_groups(
         B, surprise, np.vstack([pairs, _suspicious_pairs(surprise)]), max_items=max_items
     )
+    if len(disjoint(at_lift(groups, _MOST_TASTE), _NOTABLE)) > _MOST_GROUPS_OF_TASTE:
+        return Search(LIFT, pairs, groups._replace(net=groups.net - _COST_OF_CAMPAIGNS), True)
     for lift in LIFTS:
         weighed = at_lift(groups, lift)
         if len(disjoint(weighed, _NOTABLE)) <= _MOST_GROUPS:
             break
-    return Search(lift, pairs, weighed)
+    return Search(lift, pairs, weighed, False)
 
 
 def at_lift(groups, lift) -> Groups:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
+from scipy.stats import rankdata
 
 from skrecsec.base import BaseProfileDetector
 from skrecsec.detection._agreement import as_agreed
 from skrecsec.detection._balls import look_alikes, shared_items
 from skrecsec.detection._bursts import as_shares, burst_evidence
-from skrecsec.detection._groups import best_nets, find_groups
+from skrecsec.detection._groups import best_nets, search
 from skrecsec.detection._items import examine_items, level_prior
+from skrecsec.detection._spread import spread_suspicion
 from skrecsec.detection._verdicts import NO_GROUP, Pattern, add_up, cost, explained, ordered
 from skrecsec.utils._compat import Count, Number, StrOptions, _fit_context
 from skrecsec.utils._registry import register
@@ -210,7 +213,14 @@ class LockstepDetector(BaseProfileDetector):
                 for pattern in _patterns(profiles, numbers, levels, self.levels)
             ]
         scores = np.max([level.scores for level in found], axis=0)
-        is_fake = np.max([level.verdicts for level in found], axis=0) > self.threshold
+        verdicts = np.max([level.verdicts for level in found], axis=0)
+        if "items" in kinds and any(level.are_campaigns for level in found):
+            # Of many campaigns each leaves little evidence; what there is, is added up. There are
+            # groups by chance as well, then: of users who are less suspicious.
+            ranks = _ranks_of_spread(profiles, found, levels[-1], neighbors)
+            scores = np.logaddexp(0, scores) + ranks
+            verdicts = np.where(ranks > 0.5, verdicts, np.minimum(verdicts, 0))
+        is_fake = verdicts > self.threshold
         suspicion = np.full(X.shape[0], scores.min())
         suspicion[rated] = ordered(scores, is_fake, self.threshold)
         self.rating_levels_ = levels
@@ -221,14 +231,17 @@ class LockstepDetector(BaseProfileDetector):
         B = pattern.ones()
         surprise = np.zeros(B.shape[1])
         items = groups = None
+        are_campaigns = False
         group_scores = np.full(B.shape[0], NO_GROUP)
         if "items" in kinds:
             items = examine_items(pattern.X, pattern.at_level)
             surprise = items.combined
         if "groups" in kinds:
-            groups = find_groups(B, surprise, n_seeds=self.n_seeds, max_items=self.max_items)
             prior = level_prior(pattern.X, pattern.at_level)
-            groups = as_agreed(pattern.X, pattern.at_level, groups, *prior)
+            result = search(B, surprise, n_seeds=self.n_seeds, max_items=self.max_items)
+            are_campaigns, groups = result.are_campaigns, result.found
+            if not are_campaigns:
+                groups = as_agreed(pattern.X, pattern.at_level, groups, *prior)
             nets = best_nets(groups, B)
             group_scores = np.where(np.isfinite(nets), nets, NO_GROUP)
         shared = np.zeros(B.nnz) if neighbors is None else shared_items(B, neighbors)
@@ -237,8 +250,9 @@ class LockstepDetector(BaseProfileDetector):
             prior = level_prior(pattern.X, pattern.at_level)
             bursts = burst_evidence(pattern.X, pattern.at_level, times, *prior)
         return add_up(
-            pattern, B, items, groups, group_scores, shared, bursts, max_items=self.max_items
-        )
+            pattern, B, items, groups, group_scores, shared, bursts, max_items=self.max_items,
+            are_campaigns=are_campaigns,
+        )  # fmt: skip
 
     def _find_groups(self, evidence, labels):
         rated, found = evidence
@@ -250,6 +264,14 @@ class LockstepDetector(BaseProfileDetector):
             for group in explained(level, fake, fake & (worst == place), rated)
         ]
         return sorted(groups, key=lambda group: -group.score)
+
+
+def _ranks_of_spread(X, found, top_level, neighbors):
+    """Return ranks, from 0 to 1, of the suspicion that spreads from items given the top level."""
+    top = next(each for each in found if each.level == top_level and not each.or_more)
+    ones = sp.csr_array((np.ones(X.nnz), X.indices, X.indptr), shape=X.shape)
+    suspicion = spread_suspicion(top.pattern, ones, top.items.surprise, neighbors)
+    return rankdata(np.round(suspicion, 9)) / suspicion.size
 
 
 def _patterns(X, numbers, levels, which):

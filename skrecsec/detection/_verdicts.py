@@ -33,6 +33,7 @@ class Level(NamedTuple):
     verdicts: np.ndarray  # what the automatic rule compares with its threshold
     by_item: np.ndarray  # the item that speaks most against each user, -1 where groups do
     crowd: Crowd
+    are_campaigns: bool
 
 
 class Pattern(NamedTuple):
@@ -53,7 +54,7 @@ class Pattern(NamedTuple):
         return sp.csr_array((np.ones(indices.size), indices, indptr), shape=self.X.shape)
 
 
-def add_up(pattern, B, items, groups, group_scores, shared, bursts, *, max_items):
+def add_up(pattern, B, items, groups, group_scores, shared, bursts, *, max_items, are_campaigns):
     """Add the evidence of one level up: scores, what the automatic rule compares, and why."""
     without = shared.min() if B.nnz else 0.0
     balls = largest_of_rows(B, shared, empty=without)
@@ -61,7 +62,8 @@ def add_up(pattern, B, items, groups, group_scores, shared, bursts, *, max_items
     crowd = find_crowd(B, balls, n_attackable=n_attackable, max_items=max_items)
     balls = balls + crowd.bonus
     scores = _joined(group_scores, balls)
-    verdicts = _positive(_verdicts_of_groups(groups, B)) + _positive(balls)
+    of_groups = group_scores if are_campaigns else _verdicts_of_groups(groups, B)
+    verdicts = _positive(of_groups) + _positive(balls)
     by_item = np.full(B.shape[0], -1)
     if items is not None and B.nnz:
         item_scores = items.combined - np.log(max(n_attackable, 1))
@@ -80,7 +82,7 @@ def add_up(pattern, B, items, groups, group_scores, shared, bursts, *, max_items
         verdicts = np.maximum(verdicts, single)
     return Level(
         pattern.level, pattern.or_more, pattern.cost, B, items, groups, scores - pattern.cost,
-        verdicts - pattern.cost, by_item, crowd,
+        verdicts - pattern.cost, by_item, crowd, are_campaigns,
     )  # fmt: skip
 
 
