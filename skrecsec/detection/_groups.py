@@ -24,7 +24,7 @@ LIFTS = (2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
 _MOST_GROUPS, _NOTABLE = 3, 3.0
 # More disjoint groups at such a lift are no matter of taste, but campaigns; each has to stand out
 # by so much more then.
-_MOST_TASTE, _MOST_GROUPS_OF_TASTE, _COST_OF_CAMPAIGNS = 10.0, 4, 4.0
+_MOST_TASTE, _MOST_GROUPS_OF_TASTE, _COST_OF_CAMPAIGNS = 7.0, 5, 4.0
 # Kinds of groups: all items of T (0), at least two of them, at least three.
 _KINDS = np.array([0, 2, 3])
 FEWEST_IN_PAIR = 4
@@ -155,11 +155,14 @@ def _seed_pairs(B, n_seeds):
     """
     r, c = np.diff(B.indptr).astype(float), np.bincount(B.indices, minlength=B.shape[1])
     chance = (r**2).sum() / r.sum() ** 2
+    # Others are in no such pair, and there may be many.
+    usable_items = np.flatnonzero(c >= FEWEST_IN_PAIR)
+    B = B[:, usable_items]
     by_item = sp.csr_array(B.T)
     surprises, best = np.empty(0), np.empty((0, 2), dtype=np.int64)
     for rows in row_blocks(B.shape[1], B.shape[1]):
         pairs = (by_item[rows] @ B).tocoo()
-        first, second = pairs.row + rows.start, pairs.col
+        first, second = usable_items[pairs.row + rows.start], usable_items[pairs.col]
         kept = (pairs.data >= FEWEST_IN_PAIR) & (first < second)
         first, second, together = first[kept], second[kept], pairs.data[kept]
         surprise = log_ratio(together, LIFT * chance * c[first] * c[second])
