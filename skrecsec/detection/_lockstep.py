@@ -49,6 +49,8 @@ class LockstepDetector(BaseProfileDetector):
         - ``"balls"``: among the profiles that look most like a user's, by size, ratings and
           popularity of what they rate, too many share an item of the user's.
 
+        Times of ratings, if given to :meth:`fit`, are evidence in addition, with ``"items"``.
+
     levels : {"all", "top", "extremes", "mixed"}, default="all"
         The rating levels at which to look: all, the highest one, or the highest and the lowest.
         ``"mixed"`` also looks at all ratings from each level upwards, for profiles that give the
@@ -86,24 +88,47 @@ class LockstepDetector(BaseProfileDetector):
       number E of users who give it to at least j items of T is the sum of Poisson-binomial tails,
       times :math:`\lambda^{j - 1}`, since tastes meet. Of N such users, the net surprise is
       :math:`N \log(N / E) - (N - E) - \log \binom{m}{|T|} - \log 3`, more for items that are odd by
-      themselves. :math:`\lambda` is the least of a grid at which at most four groups without a
-      common item stand out. Groups grow greedily from the pairs that surprise most.
+      themselves. :math:`\lambda` is the least of a grid, 2 at least, at which at most three groups
+      without a common item stand out. Groups grow greedily from the pairs that surprise most, and
+      from pairs of the items that do.
+    - *Agreement*: films and their sequels make groups as well, and what tells these from fake
+      profiles is that of those who rate the items, at whatever level, many disagree. It is minus
+      the log of the upper tail of a beta-binomial, at the N among all who rate j of the items; its
+      mean follows from what other raters of these items think, and tastes that go together. Groups
+      with less than 5.4 nats, 0.35 more for each item above two, are taken for a matter of taste.
     - *Balls*: of the 5, 10, 20 and 40 nearest profiles, by eleven whitened features, o share an
       item where e are expected; :math:`o \log(o / e) - (o - e)` is measured against the users'
-      largest such values, as an exponential tail.
+      largest such values, as an exponential tail: of all users, one is expected above 0. Where many
+      are, they are a *crowd*, and whoever gave the level to its items, too, is more suspect, by as
+      much as that is rare.
+    - *Bursts*, where times are given: an item's ratings of the level that came within a short time,
+      if they are most of its ratings of that time.
 
     A user's score adds up the balls with the best group, or with an item, and is the largest over
     the levels. At the lowest level the log of the number of levels is taken off, at those between
     it and the highest twice that. The automatic rule asks more of single items: half of their
-    ratings of the level have to be too many, no group may explain them, and the level has to be the
-    highest or the lowest. Whom it calls fake has the lowest scores.
+    ratings of the level have to be too many, no group or crowd may explain them, and the level has
+    to be the highest or the lowest. Whom it calls fake has the lowest scores.
 
-    Time for a level: O(n_seeds (n_users + ratings of the raters of a group)) for each lift tried,
-    O(sum of squared row sums) for the pairs, and a search of neighbors in eleven dimensions. Memory
-    is O(n_ratings + 40 n_users + n_items), and a block bounded by scikit-learn's `working_memory`.
+    Where more than five groups without a common item stand out at :math:`\lambda = 7`, tastes do
+    not explain them: there are *campaigns*, of many items, by many profiles, with little evidence
+    against each. Then groups need not agree, but stand out by 7 nats; what speaks against items is
+    added up and handed on to their raters, and to look-alikes, six times; and fake are members of
+    groups that are more suspect than half of the users by that, too.
 
-    It cannot see a single profile, nor profiles that copy genuine ones and push one item that many
-    genuine users rate highly. A group may hold genuine users: those who rate its items as well.
+    Time for a level: O(n_seeds (n_users + ratings of the raters of a group)), O(sum of squared row
+    sums) for the pairs, and a search of neighbors in eleven dimensions. Memory is O(n_ratings +
+    40 n_users + n_items), and a block bounded by scikit-learn's `working_memory`. On one core
+    MovieLens-100K takes 0.4 s, MovieLens-1M 5 s.
+
+    It cannot see a single profile, nor a few; :func:`smallest_visible_attack` says how few.
+    Profiles that copy genuine ones and push one item that many genuine users rate highly leave no
+    trace but the times of their ratings. A group may hold genuine users: those who rate its items
+    as well.
+
+    There is no `predict`: a profile is judged by what others do. Ratings of a day are judged by a
+    new fit; in between, :meth:`SuspiciousGroup.matches <skrecsec.base.SuspiciousGroup.matches>`
+    says which new profiles belong to a group that was found.
 
     References
     ----------
