@@ -20,6 +20,8 @@ _N_BINS = 12
 # Items whose raters are compared with one another: at least, and at most so many raters.
 _FEWEST_RATERS, _MOST_RATERS = 5, 150
 _DEGREES_OF_FREEDOM = 4
+# The spread of coherence in a bin is not less than the usual one by more than this.
+_LARGEST_RATIO = 3
 
 
 class ItemEvidence(NamedTuple):
@@ -151,6 +153,8 @@ def coherence_surprise(coherence, n_given):
         middles.append(x[members].mean())
         centres.append(centre)
         scales.append(1.4826 * np.median(np.abs(values[members] - centre)))
+    # Pushed items are alike: where they are half of a bin, its own spread means nothing.
+    scales = np.maximum(scales, np.median(scales) / _LARGEST_RATIO)
     centre, scale = np.interp(x, middles, centres), np.interp(x, middles, scales)
     with np.errstate(divide="ignore", invalid="ignore"):
         deviation = np.abs(values - centre) / scale
