@@ -106,9 +106,10 @@ class LockstepDetector(BaseProfileDetector):
 
     A user's score adds up the balls with the best group, or with an item, and is the largest over
     the levels. At the lowest level the log of the number of levels is taken off, at those between
-    it and the highest twice that. The automatic rule asks more of single items: half of their
-    ratings of the level have to be too many, no group or crowd may explain them, and the level has
-    to be the highest or the lowest. Whom it calls fake has the lowest scores.
+    it and the highest four times that, and twice for the automatic rule, which asks more of single
+    items: half of their ratings of the level have to be too many, no group or crowd may explain
+    them, and the level has to be the highest or the lowest. Whom it calls fake has the lowest
+    scores.
 
     Where more than five groups without a common item stand out at :math:`\lambda = 7`, tastes do
     not explain them: there are *campaigns*, of many items, by many profiles, with little evidence

@@ -80,8 +80,10 @@ def add_up(pattern, B, items, groups, group_scores, shared, bursts, *, max_items
         worst = (each == single[rows]) & because[rows]
         by_item[rows[worst][::-1]] = B.indices[worst][::-1]
         verdicts = np.maximum(verdicts, single)
+    # Attackers want the highest level or the lowest: in the order of users others count less.
+    price = pattern.cost if pattern.is_extreme else 2 * pattern.cost
     return Level(
-        pattern.level, pattern.or_more, pattern.cost, B, items, groups, scores - pattern.cost,
+        pattern.level, pattern.or_more, pattern.cost, B, items, groups, scores - price,
         verdicts - pattern.cost, by_item, crowd, are_campaigns,
     )  # fmt: skip
 
