@@ -146,11 +146,12 @@ def explained(found, fake, blamed, rated):
         expected = float(found.items.expected[names[number]])
         score = float(verdicts[numbers == number].max())
         yield group(users, names[[number]], 1, users.size, expected, score)
-    users = np.flatnonzero(blamed & (found.crowd.n_shared > 0))
-    if users.size and not is_named[users].all():
+    unnamed = np.flatnonzero(blamed & (found.crowd.n_shared > 0) & ~is_named)
+    if unnamed.size:
         # By chance one user in all looks as much like others who share an item.
+        j = int(found.crowd.n_shared[unnamed].min())
+        users = np.flatnonzero(fake & (found.crowd.n_shared >= j))
         score = float(found.crowd.surprise - found.cost)
-        j = int(found.crowd.n_shared[users].min())
         yield group(users, found.crowd.items, j, users.size, 1.0, score)
 
 
