@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skrecsec.detection._visibility import count_crowd, evidence
+from skrecsec.detection._visibility import background_of, evidence
 from skrecsec.utils._compat import (
     Count,
     Number,
@@ -224,16 +224,16 @@ def visible_attacks(
         for popularity in popularities
         for n in n_targets
     ]
-    crowd = count_crowd(X)
+    background = background_of(X)
 
     def stands_out(n_fakes, n_targets, n_ratings):
-        return evidence(n_fakes, n_targets, n_ratings, crowd) > threshold
+        return evidence(n_fakes, n_targets, n_ratings, background) > threshold
 
     sizes = _sizes(int(max_share * X.shape[0]))
     attacks = []
     for popularity, n in kinds:
         quantile = _QUANTILES[popularity] if isinstance(popularity, str) else popularity
-        n_ratings = crowd.at(quantile)
+        n_ratings = background.at(quantile)
         ends = _visible(stands_out, n, n_ratings, sizes)
         attacks.append(VisibleAttack(n, popularity, n_ratings, *ends))
     return attacks
