@@ -189,14 +189,23 @@ def visible_attacks(
     .. math:: n \log \frac{n}{E} - (n - E) + s \max(z - 3, 0) - \log \binom{m}{s} - \log 3,
 
     m the items with at least three ratings of the level, z the surprise of an item by itself: minus
-    the log of the upper tail of a beta-binomial at its ratings of the level. The lift
-    :math:`\lambda` is the one that it takes for these ratings. It asks for four users at least,
-    grows groups from the most surprising pairs of items, which two targets have to be among, and
-    takes the best of all s from 2 to `n_targets`; and it asks that those who rate s targets agree,
-    as far as genuine users would only once in 200 groups, which takes six fakes or seven. A single
-    item stands out by :math:`z - \log m`,
-    if half of its ratings of the level, or more, are too many. An attack stands out where one of
-    these exceeds the threshold.
+    the log of the upper tail of a beta-binomial at its ratings of the level. An attack stands out
+    where that exceeds the threshold, and:
+
+    - Groups grow from two targets: these are among the most surprising pairs, which takes four
+      fakes, or among the 25 items that surprise most.
+    - They grow with :math:`\lambda = 2`, to the size at which they surprise most, while n is at
+      least three times what is expected; other groups end at two targets, or at three. The lift
+      :math:`\lambda` with which they are weighed is the one that the detector takes for these
+      ratings where the attack is one of the groups.
+    - Those who rated s targets agree. Besides fakes they are the genuine users who would meet by
+      chance and tastes, :math:`2^{s - 1} \sum_u \min(l_u c' / S', 1)^s` with all ratings instead of
+      those of the level. Of them so many as usual give the level to all; n more is a surprise of
+      :math:`5.4 + 0.35 (s - 2)` nats at least, which takes five fakes or six, and more where targets
+      have many raters.
+
+    A single item stands out by :math:`z - \log m`, if half of its ratings of the level, or more,
+    are too many.
 
     More fakes are not always easier to see: they change what is usual, E grows as :math:`n^s`, and
     where they are many among the raters of their items, they are what is expected.

@@ -121,13 +121,9 @@ def _group_surprise(n_fakes, n_targets, n_ratings, n_given, z, n_usable, backgro
     n_usable = max(n_usable, most_items)
     costs = gammaln(n_usable + 1) - gammaln(sizes + 1) - gammaln(n_usable - sizes + 1)
     r, n_with, total = _users(n_fakes, n_targets, background)
-    rates = r * (n_given + n_fakes) / total
-    chances = np.minimum(rates, 1)[:, None]
-    expected = LIFT ** (sizes - 1) * (n_with @ chances**sizes)
-    # A third item and those that follow are chosen by a bound, without the cap.
-    bounds = LIFT ** (sizes - 1) * ((n_with * rates) @ chances ** (sizes - 1))
-    grows = np.maximum(expected, np.where(sizes > 2, bounds, 0)) <= n_fakes / 3
-    sizes = sizes[np.logical_and.accumulate(grows)]
+    chances = np.minimum(r * (n_given + n_fakes) / total, 1)
+    expected = LIFT ** (sizes - 1) * (n_with @ chances[:, None] ** sizes)
+    sizes = sizes[np.logical_and.accumulate(expected <= n_fakes / 3)]
     if sizes.size == 0:
         return 0.0
     extra = sizes * max(z - _NOTABLE_ITEM, 0) - costs[: sizes.size] - _KINDS_TRIED
