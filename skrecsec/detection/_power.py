@@ -195,14 +195,14 @@ def visible_attacks(
     - Groups grow from two targets: these are among the most surprising pairs, which takes four
       fakes, or among the 25 items that surprise most.
     - They grow with :math:`\lambda = 2`, to the size at which they surprise most, while n is at
-      least three times what is expected; other groups end at two targets, or at three. The lift
+      least three times what is expected; other groups end at two targets, or at three. The
       :math:`\lambda` with which they are weighed is the one that the detector takes for these
       ratings where the attack is one of the groups.
-    - Those who rated s targets agree. Besides fakes they are the genuine users who would meet by
-      chance and tastes, :math:`2^{s - 1} \sum_u \min(l_u c' / S', 1)^s` with all ratings instead of
-      those of the level. Of them so many as usual give the level to all; n more is a surprise of
-      :math:`5.4 + 0.35 (s - 2)` nats at least, which takes five fakes or six, and more where targets
-      have many raters.
+    - Those who rated all s agree. Besides fakes these are the genuine users who do by chance and
+      tastes, :math:`2^{s - 1} \sum_u \min(l_u c' / S', 1)^s`, where l and c' count ratings of all
+      levels before the attack. Of them so many as usual give the level to all; that n more do is a
+      surprise of :math:`5.4 + 0.35 (s - 2)` nats at least. This takes five fakes or six, and more
+      where targets have many raters.
 
     A single item stands out by :math:`z - \log m`, if half of its ratings of the level, or more,
     are too many.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammaln
 
-from skrecsec.detection._agreement import CORRELATION, agreement_of, least_agreement, weigh
+from skrecsec.detection._agreement import CORRELATION, agreement_of, weigh
 from skrecsec.detection._groups import (
     _N_SUSPICIOUS,
     FEWEST_IN_PAIR,
