@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from skrecsec.base import BaseProfileDetector
 from skrecsec.detection._agreement import as_agreed
 from skrecsec.detection._balls import look_alikes, shared_items
-from skrecsec.detection._bursts import as_shares, burst_evidence
+from skrecsec.detection._bursts import as_shares, burst_evidence, unexplained
 from skrecsec.detection._groups import best_nets, find_groups
 from skrecsec.detection._items import examine_items, level_prior
 from skrecsec.detection._verdicts import NO_GROUP, Pattern, add_up, cost, explained, ordered
@@ -205,10 +207,16 @@ class LockstepDetector(BaseProfileDetector):
             neighbors = (
                 look_alikes(profiles, numbers == levels.size - 1) if "balls" in kinds else None
             )
+            patterns = list(_patterns(profiles, numbers, levels, self.levels))
+            judges = [self._examine(pattern, kinds, neighbors) for pattern in patterns]
             found = [
-                self._examine(pattern, kinds, neighbors, times)
-                for pattern in _patterns(profiles, numbers, levels, self.levels)
+                judge(np.zeros(pattern.at_level.sum()))
+                for pattern, judge in zip(patterns, judges, strict=True)
             ]
+            if times is not None:
+                is_fake = np.max([level.verdicts for level in found], axis=0) > self.threshold
+                bursts = (_bursts(pattern, times, is_fake) for pattern in patterns)
+                found = [judge(each) for judge, each in zip(judges, bursts, strict=True)]
         scores = np.max([level.scores for level in found], axis=0)
         is_fake = np.max([level.verdicts for level in found], axis=0) > self.threshold
         suspicion = np.full(X.shape[0], scores.min())
@@ -216,8 +224,8 @@ class LockstepDetector(BaseProfileDetector):
         self.rating_levels_ = levels
         return -suspicion, -float(self.threshold), (rated, found)
 
-    def _examine(self, pattern, kinds, neighbors, times):
-        """Return what is found at one level."""
+    def _examine(self, pattern, kinds, neighbors):
+        """Return a function from the evidence of bursts to what is found at one level."""
         B = pattern.ones()
         surprise = np.zeros(B.shape[1])
         items = groups = None
@@ -232,12 +240,8 @@ class LockstepDetector(BaseProfileDetector):
             nets = best_nets(groups, B)
             group_scores = np.where(np.isfinite(nets), nets, NO_GROUP)
         shared = np.zeros(B.nnz) if neighbors is None else shared_items(B, neighbors)
-        bursts = np.zeros(B.nnz)
-        if times is not None:
-            prior = level_prior(pattern.X, pattern.at_level)
-            bursts = burst_evidence(pattern.X, pattern.at_level, times, *prior)
-        return add_up(
-            pattern, B, items, groups, group_scores, shared, bursts, max_items=self.max_items
+        return partial(
+            add_up, pattern, B, items, groups, group_scores, shared, max_items=self.max_items
         )
 
     def _find_groups(self, evidence, labels):
@@ -249,7 +253,25 @@ class LockstepDetector(BaseProfileDetector):
             for place, level in enumerate(found)
             for group in explained(level, fake, fake & (worst == place), rated)
         ]
-        return sorted(groups, key=lambda group: -group.score)
+        return _telling(sorted(groups, key=lambda group: -group.score), labels == -1)
+
+
+def _bursts(pattern, times, is_fake):
+    """Return the evidence of bursts of one level, given who is fake without it."""
+    prior = level_prior(pattern.X, pattern.at_level)
+    bursts = burst_evidence(pattern.X, pattern.at_level, times, *prior)
+    return unexplained(bursts, pattern.ones(), is_fake)
+
+
+def _telling(groups, is_fake):
+    """Return groups without those that come about by chance, if better ones hold their fakes."""
+    is_named = np.zeros(is_fake.size, dtype=bool)
+    kept = []
+    for group in groups:
+        if group.score > 0 or (is_fake & ~is_named)[group.users].any():
+            kept.append(group)
+            is_named[group.users] = True
+    return kept
 
 
 def _patterns(X, numbers, levels, which):
