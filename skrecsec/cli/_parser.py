@@ -41,7 +41,7 @@ def make_parser(prog: str) -> OneLineErrorParser:
     return parser
 
 
-def add_ratings(group, dataset=GENERATED) -> None:
+def add_ratings(group, dataset=GENERATED, *, timestamps=False) -> None:
     """Add what says which ratings are used; without a dataset there is no default."""
     add_choice(group, "--dataset", _choices.datasets(), dataset, "ratings to use")
     add = group.add_argument
@@ -59,8 +59,15 @@ def add_ratings(group, dataset=GENERATED) -> None:
             default=role,
             help=f"column of --ratings with the {role}s; its number, from 0, without a header",
         )
+    if timestamps:
+        add(
+            "--timestamp-column",
+            metavar="NAME",
+            type=_column,
+            help="column of --ratings with the times, numbers or dates: then bursts are evidence",
+        )
     add("--separator", metavar="TEXT", help="what separates columns; found out if not given")
-    rules = ["error", "first", "last", "mean", "max", "sum"]
+    rules = ["error", "first", "last", *(["latest"] if timestamps else []), "mean", "max", "sum"]
     add(
         "--repeated",
         metavar="RULE",

@@ -17,6 +17,7 @@ _FILE_OPTIONS = (
     "user_column",
     "item_column",
     "rating_column",
+    "timestamp_column",
     "separator",
     "repeated",
     "min_user_ratings",
@@ -29,10 +30,12 @@ def complete_arguments(arguments: Namespace, parser) -> None:
     if arguments.ratings is not None:
         if arguments.dataset != parser.get_default("dataset"):
             parser.error("argument --ratings: not with --dataset, which are other ratings")
+        if arguments.repeated == "latest" and arguments.timestamp_column is None:
+            parser.error("argument --repeated: 'latest' needs --timestamp-column")
         del arguments.dataset
         return
     del arguments.ratings
-    for name in _FILE_OPTIONS:
+    for name in _file_options(arguments):
         if getattr(arguments, name) != parser.get_default(name):
             parser.error(f"argument --{name.replace('_', '-')}: goes with --ratings")
         delattr(arguments, name)
@@ -65,7 +68,7 @@ def load(arguments: Namespace, parser):
 
 
 def load_data(arguments: Namespace) -> Bunch:
-    """Return `ratings`, `user_ids` and `item_ids`.
+    """Return `ratings`, `user_ids`, `item_ids` and `timestamps`, which may be None.
 
     Raises
     ------
@@ -76,13 +79,26 @@ def load_data(arguments: Namespace) -> Bunch:
         If a file is damaged, or holds what no option settles.
     """
     if not hasattr(arguments, "dataset"):
-        options = {name.removesuffix("_column"): getattr(arguments, name) for name in _FILE_OPTIONS}
+        options = {
+            name.removesuffix("_column"): getattr(arguments, name)
+            for name in _file_options(arguments)
+        }
         return load_ratings(arguments.ratings, **options)
     entry = _choices.datasets()[arguments.dataset]
     if not entry.facts.get("seeded"):
         return entry()
     X = entry(random_state=getattr(arguments, "seed", 0))
-    return Bunch(ratings=X, user_ids=np.arange(X.shape[0]), item_ids=np.arange(X.shape[1]))
+    return Bunch(
+        ratings=X,
+        user_ids=np.arange(X.shape[0]),
+        item_ids=np.arange(X.shape[1]),
+        timestamps=None,
+    )
+
+
+def _file_options(arguments):
+    """Return those that a command has."""
+    return [name for name in _FILE_OPTIONS if hasattr(arguments, name)]
 
 
 def _as_positions(targets, parser):

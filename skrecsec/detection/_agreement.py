@@ -25,12 +25,15 @@ LEAST, _MORE_PER_ITEM, _TASTE = 5.4, 0.35, 3.0
 
 def as_agreed(X, at_level, groups, a, b) -> Groups:
     """Return groups with less net surprise where raters of the items disagree, the best first."""
-    agreed = agreement(X, at_level, groups, a, b)
-    least = least_agreement(groups.min_items)
-    as_taste = np.minimum(groups.net - _TASTE, _TASTE * agreed / least)
-    net = np.where(agreed >= least, groups.net, as_taste)
+    net = weigh(groups.net, agreement(X, at_level, groups, a, b), groups.min_items)
     order = np.argsort(-net, kind="stable")
     return Groups(*(values[order] for values in groups._replace(net=net)))
+
+
+def weigh(net, agreed, min_items):
+    """Return the net surprise of groups whose raters agree so far, in nats."""
+    least = least_agreement(min_items)
+    return np.where(agreed >= least, net, np.minimum(net - _TASTE, _TASTE * agreed / least))
 
 
 def least_agreement(min_items):

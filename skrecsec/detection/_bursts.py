@@ -70,6 +70,32 @@ def burst_evidence(X, at_level, times, a, b) -> np.ndarray:
     return evidence[at_level]
 
 
+def unexplained(bursts, B, is_explained) -> np.ndarray:
+    """Return bursts, but those of which half are users who are fake anyway speak against no other.
+
+    Profiles that are made within a day make bursts at all of their items, and genuine users have
+    rated these on that day.
+
+    Parameters
+    ----------
+    bursts : ndarray of shape (n_given,)
+        Evidence of bursts, for each one of the pattern.
+
+    B : csr_array of shape (n_users, n_items)
+        Pattern of the ratings of the level.
+
+    is_explained : ndarray of bool of shape (n_users,)
+        Which users other evidence calls fake.
+    """
+    explains = np.repeat(is_explained, np.diff(B.indptr))
+    n_then, n_explained = (
+        np.bincount(B.indices[mask], minlength=B.shape[1])
+        for mask in (bursts > 0, (bursts > 0) & explains)
+    )
+    is_explained_item = 2 * n_explained >= np.maximum(n_then, 1)
+    return np.where(is_explained_item[B.indices] & ~explains, 0.0, bursts)
+
+
 def as_shares(times) -> np.ndarray:
     """Return which share of all ratings came before each."""
     return (rankdata(times) - 0.5) / max(times.size, 1)

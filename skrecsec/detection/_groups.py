@@ -76,8 +76,8 @@ class Search(NamedTuple):
     lift : float
         How much tastes are taken to add to what chance brings together.
 
-    pairs : ndarray of int of shape (n_pairs, 2)
-        The pairs of items from which groups have grown.
+    floor : float
+        What pairs of items had to surpass, in nats, for groups to grow from them.
 
     found : Groups
         The groups.
@@ -87,28 +87,28 @@ class Search(NamedTuple):
     """
 
     lift: float
-    pairs: np.ndarray
+    floor: float
     found: Groups
     are_campaigns: bool
 
 
-def search(B, surprise, *, n_seeds: int, max_items: int) -> Search:
+def search(B, surprise, *, n_seeds: int, max_items: int, n_to_come: int = 0) -> Search:
     """Find groups in a pattern (CSR, ones), and say how.
 
     The lift is the least at which few of them stand out: tastes make them by the dozen, an attack
-    one or two.
+    one or two. It is as if so many groups were to come.
     """
-    pairs = _seed_pairs(B, n_seeds)
+    pairs, floor = _most_surprising_pairs(B, n_seeds)
     groups = grow_groups(
         B, surprise, np.vstack([pairs, _suspicious_pairs(surprise)]), max_items=max_items
     )
     if len(disjoint(at_lift(groups, _MOST_TASTE), _NOTABLE)) > _MOST_GROUPS_OF_TASTE:
-        return Search(LIFT, pairs, groups._replace(net=groups.net - _COST_OF_CAMPAIGNS), True)
+        return Search(LIFT, floor, groups._replace(net=groups.net - _COST_OF_CAMPAIGNS), True)
     for lift in LIFTS:
         weighed = at_lift(groups, lift)
-        if len(disjoint(weighed, _NOTABLE)) <= _MOST_GROUPS:
+        if len(disjoint(weighed, _NOTABLE)) + n_to_come <= _MOST_GROUPS:
             break
-    return Search(lift, pairs, weighed, False)
+    return Search(lift, floor, weighed, False)
 
 
 def at_lift(groups, lift) -> Groups:
@@ -148,10 +148,16 @@ def members(B, items, min_items) -> np.ndarray:
 
 
 def _seed_pairs(B, n_seeds):
-    """Return the pairs of items (n_pairs, 2) with the most surprising raters.
+    """Return the pairs of items (n_pairs, 2) with the most surprising raters."""
+    return _most_surprising_pairs(B, n_seeds)[0]
+
+
+def _most_surprising_pairs(B, n):
+    """Return the pairs of items (n_pairs, 2) with the most surprising raters, and what others have.
 
     The expected number is the bound without the cap of probabilities at 1. Pairs as surprising as
-    the first that is left out are left out too: what is kept depends on no order.
+    the first that is left out are left out too: what is kept depends on no order. The latter's
+    surprise comes second, 0 if there is none.
     """
     r, c = np.diff(B.indptr).astype(float), np.bincount(B.indices, minlength=B.shape[1])
     chance = (r**2).sum() / r.sum() ** 2
@@ -159,18 +165,22 @@ def _seed_pairs(B, n_seeds):
     usable_items = np.flatnonzero(c >= FEWEST_IN_PAIR)
     B = B[:, usable_items]
     by_item = sp.csr_array(B.T)
-    surprises, best = np.empty(0), np.empty((0, 2), dtype=np.int64)
+    surprises, best, floor = np.empty(0), np.empty((0, 2), dtype=np.int64), 0.0
     for rows in row_blocks(B.shape[1], B.shape[1]):
         pairs = (by_item[rows] @ B).tocoo()
         first, second = usable_items[pairs.row + rows.start], usable_items[pairs.col]
         kept = (pairs.data >= FEWEST_IN_PAIR) & (first < second)
         first, second, together = first[kept], second[kept], pairs.data[kept]
         surprise = log_ratio(together, LIFT * chance * c[first] * c[second])
-        usable = surprise > 0
-        new = np.column_stack([first[usable], second[usable]])
+        # What ties with a pair that an earlier block left out is left out, too.
+        usable = surprise > floor
+        best = np.vstack([best, np.column_stack([first[usable], second[usable]])])
         surprises = np.concatenate([surprises, surprise[usable]])
-        surprises, best = _largest(surprises, np.vstack([best, new]), n_seeds)
-    return best
+        if surprises.size > n:
+            floor = float(np.partition(surprises, -n - 1)[-n - 1])
+            kept = surprises > floor
+            surprises, best = surprises[kept], best[kept]
+    return best, floor
 
 
 def _suspicious_pairs(surprise):
@@ -183,13 +193,6 @@ def _suspicious_pairs(surprise):
     items = np.flatnonzero(surprise > max(least, 0))
     first, second = np.triu_indices(items.size, 1)
     return np.column_stack([items[first], items[second]])
-
-
-def _largest(values, pairs, n):
-    if values.size > n:
-        kept = values > np.partition(values, values.size - n - 1)[values.size - n - 1]
-        values, pairs = values[kept], pairs[kept]
-    return values, pairs
 
 
 def log_ratio(observed, expected):

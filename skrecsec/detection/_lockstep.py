@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import scipy.sparse as sp
 from scipy.stats import rankdata
@@ -9,7 +11,7 @@ from scipy.stats import rankdata
 from skrecsec.base import BaseProfileDetector
 from skrecsec.detection._agreement import as_agreed
 from skrecsec.detection._balls import look_alikes, shared_items
-from skrecsec.detection._bursts import as_shares, burst_evidence
+from skrecsec.detection._bursts import as_shares, burst_evidence, unexplained
 from skrecsec.detection._groups import best_nets, search
 from skrecsec.detection._items import examine_items, level_prior
 from skrecsec.detection._spread import spread_suspicion
@@ -102,7 +104,9 @@ class LockstepDetector(BaseProfileDetector):
       are, they are a *crowd*, and whoever gave the level to its items, too, is more suspect, by as
       much as that is rare.
     - *Bursts*, where times are given: an item's ratings of the level that came within a short time,
-      if they are most of its ratings of that time.
+      if they are most of its ratings of that time. A burst speaks against nobody else where half
+      of it is of users whom other evidence calls fake: profiles made within a day make bursts at
+      all of their items.
 
     A user's score adds up the balls with the best group, or with an item, and is the largest over
     the levels. At the lowest level the log of the number of levels is taken off, at those between
@@ -234,10 +238,16 @@ class LockstepDetector(BaseProfileDetector):
             neighbors = (
                 look_alikes(profiles, numbers == levels.size - 1) if "balls" in kinds else None
             )
+            patterns = list(_patterns(profiles, numbers, levels, self.levels))
+            judges = [self._examine(pattern, kinds, neighbors) for pattern in patterns]
             found = [
-                self._examine(pattern, kinds, neighbors, times)
-                for pattern in _patterns(profiles, numbers, levels, self.levels)
+                judge(np.zeros(pattern.at_level.sum()))
+                for pattern, judge in zip(patterns, judges, strict=True)
             ]
+            if times is not None:
+                is_fake = np.max([level.verdicts for level in found], axis=0) > self.threshold
+                bursts = (_bursts(pattern, times, is_fake) for pattern in patterns)
+                found = [judge(each) for judge, each in zip(judges, bursts, strict=True)]
         scores = np.max([level.scores for level in found], axis=0)
         verdicts = np.max([level.verdicts for level in found], axis=0)
         if "items" in kinds and any(level.are_campaigns for level in found):
@@ -252,8 +262,8 @@ class LockstepDetector(BaseProfileDetector):
         self.rating_levels_ = levels
         return -suspicion, -float(self.threshold), (rated, found)
 
-    def _examine(self, pattern, kinds, neighbors, times):
-        """Return what is found at one level."""
+    def _examine(self, pattern, kinds, neighbors):
+        """Return a function from the evidence of bursts to what is found at one level."""
         B = pattern.ones()
         surprise = np.zeros(B.shape[1])
         items = groups = None
@@ -271,12 +281,8 @@ class LockstepDetector(BaseProfileDetector):
             nets = best_nets(groups, B)
             group_scores = np.where(np.isfinite(nets), nets, NO_GROUP)
         shared = np.zeros(B.nnz) if neighbors is None else shared_items(B, neighbors)
-        bursts = np.zeros(B.nnz)
-        if times is not None:
-            prior = level_prior(pattern.X, pattern.at_level)
-            bursts = burst_evidence(pattern.X, pattern.at_level, times, *prior)
-        return add_up(
-            pattern, B, items, groups, group_scores, shared, bursts, max_items=self.max_items,
+        return partial(
+            add_up, pattern, B, items, groups, group_scores, shared, max_items=self.max_items,
             are_campaigns=are_campaigns,
         )  # fmt: skip
 
@@ -289,7 +295,25 @@ class LockstepDetector(BaseProfileDetector):
             for place, level in enumerate(found)
             for group in explained(level, fake, fake & (worst == place), rated)
         ]
-        return sorted(groups, key=lambda group: -group.score)
+        return _telling(sorted(groups, key=lambda group: -group.score), labels == -1)
+
+
+def _bursts(pattern, times, is_fake):
+    """Return the evidence of bursts of one level, given who is fake without it."""
+    prior = level_prior(pattern.X, pattern.at_level)
+    bursts = burst_evidence(pattern.X, pattern.at_level, times, *prior)
+    return unexplained(bursts, pattern.ones(), is_fake)
+
+
+def _telling(groups, is_fake):
+    """Return groups without those that come about by chance, if better ones hold their fakes."""
+    is_named = np.zeros(is_fake.size, dtype=bool)
+    kept = []
+    for group in groups:
+        if group.score > 0 or (is_fake & ~is_named)[group.users].any():
+            kept.append(group)
+            is_named[group.users] = True
+    return kept
 
 
 def _ranks_of_spread(X, found, top_level, neighbors):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skrecsec.detection._visibility import count_crowd, evidence
+from skrecsec.detection._visibility import background_of, evidence
 from skrecsec.utils._compat import (
     Count,
     Number,
@@ -122,7 +122,7 @@ def smallest_visible_attack(
     >>> from skrecsec.detection import smallest_visible_attack
     >>> X = make_ratings(400, 200, density=0.1, random_state=0)
     >>> [smallest_visible_attack(X, n_targets) for n_targets in (2, 3, 5)]
-    [None, 9, 5]
+    [None, 9, 7]
     """
     (attack,) = visible_attacks(
         X, [n_targets], popularities=[popularity], max_share=max_share, threshold=threshold
@@ -189,14 +189,23 @@ def visible_attacks(
     .. math:: n \log \frac{n}{E} - (n - E) + s \max(z - 3, 0) - \log \binom{m}{s} - \log 3,
 
     m the items with at least three ratings of the level, z the surprise of an item by itself: minus
-    the log of the upper tail of a beta-binomial at its ratings of the level. The lift
-    :math:`\lambda` is the one that it takes for these ratings. It asks for four users at least,
-    grows groups from the most surprising pairs of items, which two targets have to be among, and
-    takes the best of all s from 2 to `n_targets`; and it asks that those who rate s targets agree,
-    as far as genuine users would only once in 200 groups, which takes six fakes or seven. A single
-    item stands out by :math:`z - \log m`,
-    if half of its ratings of the level, or more, are too many. An attack stands out where one of
-    these exceeds the threshold.
+    the log of the upper tail of a beta-binomial at its ratings of the level. An attack stands out
+    where that exceeds the threshold, and:
+
+    - Groups grow from two targets: these are among the most surprising pairs, which takes four
+      fakes, or among the 25 items that surprise most.
+    - They grow with :math:`\lambda = 2`, to the size at which they surprise most, while n is at
+      least three times what is expected; other groups end at two targets, or at three. The
+      :math:`\lambda` with which they are weighed is the one that the detector takes for these
+      ratings where the attack is one of the groups.
+    - Those who rated all s agree. Besides fakes these are the genuine users who do by chance and
+      tastes, :math:`2^{s - 1} \sum_u \min(l_u c' / S', 1)^s`, where l and c' count ratings of all
+      levels before the attack. Of them so many as usual give the level to all; that n more do is a
+      surprise of :math:`5.4 + 0.35 (s - 2)` nats at least. This takes five fakes or six, and more
+      where targets have many raters.
+
+    A single item stands out by :math:`z - \log m`, if half of its ratings of the level, or more,
+    are too many.
 
     More fakes are not always easier to see: they change what is usual, E grows as :math:`n^s`, and
     where they are many among the raters of their items, they are what is expected.
@@ -213,8 +222,8 @@ def visible_attacks(
     >>> X = make_ratings(400, 200, density=0.1, random_state=0)
     >>> for attack in visible_attacks(X, [2, 5], popularities=["unpopular", "popular"]):
     ...     print(attack.n_targets, attack.n_ratings, attack.smallest, attack.largest)
-    2 5 9 40
-    5 5 4 40
+    2 5 5 40
+    5 5 5 40
     2 95 None None
     5 95 None None
     """
@@ -224,16 +233,16 @@ def visible_attacks(
         for popularity in popularities
         for n in n_targets
     ]
-    crowd = count_crowd(X)
+    background = background_of(X)
 
     def stands_out(n_fakes, n_targets, n_ratings):
-        return evidence(n_fakes, n_targets, n_ratings, crowd) > threshold
+        return evidence(n_fakes, n_targets, n_ratings, background) > threshold
 
     sizes = _sizes(int(max_share * X.shape[0]))
     attacks = []
     for popularity, n in kinds:
         quantile = _QUANTILES[popularity] if isinstance(popularity, str) else popularity
-        n_ratings = crowd.at(quantile)
+        n_ratings = background.at(quantile)
         ends = _visible(stands_out, n, n_ratings, sizes)
         attacks.append(VisibleAttack(n, popularity, n_ratings, *ends))
     return attacks

@@ -131,7 +131,7 @@ def explained(found, fake, blamed, rated):
         items = np.sort(found.groups.items[place][found.groups.items[place] >= 0])
         _, j, n_users, expected, net = (values[place] for values in found.groups)
         users = members(found.pattern, items, j)
-        if net > found.cost and fake[users].any():
+        if fake[users].any():
             is_named[users] = True
             yield group(
                 users, items, int(j), int(n_users), float(expected), float(net - found.cost)

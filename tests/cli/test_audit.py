@@ -255,6 +255,106 @@ def test_columns_can_be_told(folder, poisoned, capsys):
     assert {int(row["user"]) for row in rows} == set(range(250, 264))
 
 
+# --- times ----------------------------------------------------------------------------------------
+
+HOUR, YEAR = 3600, 365 * 86400
+
+
+@pytest.fixture(scope="module")
+def copied(folder):
+    """Return a file in which twelve copies of genuine profiles praise one item, on one day."""
+    X, rng = make_ratings(N_GENUINE, 120, density=0.1, random_state=0), np.random.default_rng(0)
+    target = int(np.argsort(np.bincount(X.indices, minlength=120), kind="stable")[60])
+    copies = X[rng.choice(N_GENUINE, 12, replace=False)].toarray()
+    copies[:, target] = 5
+    ratings = np.vstack([X.toarray(), copies])
+    times = rng.integers(0, YEAR, ratings.shape)
+    times[N_GENUINE:, target] = YEAR // 2 + rng.integers(0, HOUR, 12)
+    users, items = np.nonzero(ratings)
+    frame = pd.DataFrame({"user": users, "item": items, "rating": ratings[users, items]})
+    frame["when"] = times[users, items]
+    frame.to_csv(folder / "copied.csv", index=False)
+    frame["when"] = pd.to_datetime(frame["when"], unit="s", utc=True)
+    frame.to_parquet(folder / "copied.parquet")
+    return str(folder / "copied.csv"), target
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_bursts_are_evidence_where_the_column_of_the_times_is_told(suffix, copied, capsys):
+    path, target = str(Path(copied[0]).with_suffix(suffix)), copied[1]
+    without = json.loads(run(capsys, path, "--format", "json", status=0))
+    assert without["ratings"]["has_times"] is False
+    options = ["--timestamp-column", "when"]
+    found = json.loads(run(capsys, path, *options, "--format", "json", status=1))
+    assert found["ratings"]["has_times"] is True
+    assert found["settings"]["timestamp_column"] == "when"
+    users = {record["user"] for record in found["flagged"]}
+    assert len(users & set(range(N_GENUINE, N_GENUINE + 12))) > 6
+    assert len(users) < 15
+    (group,) = found["groups"]
+    assert group["items"] == [target]
+
+
+def test_how_soon_one_after_the_other_the_ratings_came(copied, capsys, tmp_path):
+    """Three in four of a group's ratings: as few of all others between them as there can be."""
+    path, target = copied
+    report = tmp_path / "report.html"
+    options = ["--timestamp-column", "when", "--report", report]
+    found = json.loads(run(capsys, path, *options, "--format", "json", status=1))
+    (group,) = found["groups"]
+    frame = pd.read_csv(path)
+    members = [user["user"] for user in group["users"]]
+    of_group = frame[frame.user.isin(members) & (frame.item == target) & (frame.rating == 5)]
+    when, n_most = sorted(of_group.when), -(-3 * len(of_group) // 4)
+    n_then = min(
+        sum(when[place] <= time <= when[place + n_most - 1] for time in frame.when)
+        for place in range(len(when) - n_most + 1)
+    )
+    assert group["haste"] == pytest.approx(n_then / len(frame))
+    words = f"three in four of these ratings came while {100 * n_then / len(frame):.2g}% of all"
+    assert words in report.read_text()
+    text = run(capsys, path, *options[:2], status=1)
+    assert f"  {words} ratings did" in text
+    assert text.splitlines()[0].endswith("ratings, with their times")
+    assert "three in four" not in run(capsys, path, "--contamination", 0.1, status=1)
+
+
+def test_the_latest_rating_can_be_kept(copied, capsys, folder):
+    frame = pd.read_csv(copied[0])
+    late = frame.iloc[:1].assign(rating=1, when=2 * YEAR)
+    pd.concat([late, frame]).to_csv(folder / "repeated.csv", index=False)
+    options = ["--timestamp-column", "when", "--repeated", "latest", "--format", "json"]
+    for detector in ("lockstep", "pca"):  # which looks at no times otherwise
+        arguments = [folder / "repeated.csv", *options, "--detector", detector]
+        result = json.loads(run(capsys, *arguments, status=1))
+        assert result["ratings"]["n_ratings"] == len(frame)
+
+
+def test_times_that_nobody_would_look_at_are_refused(copied, capsys):
+    path, _ = copied
+    options = ["--timestamp-column", "when"]
+    line = refused(capsys, path, *options, "--detector", "pca")
+    assert "argument --timestamp-column: the detector 'pca' does not look at times" in line
+    line = refused(capsys, path, "--repeated", "latest")
+    assert "argument --repeated: 'latest' needs --timestamp-column" in line
+    line = refused(capsys, "--dataset", "generated", *options)
+    assert "argument --timestamp-column: goes with --ratings" in line
+    assert cli.main(["audit", path, "--timestamp-column", "never"]) == 2
+    assert "'never'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("detector", "looks"), [("lockstep", True), ("pca", False)])
+def test_times_of_public_ratings_are_used_by_detectors_that_can(
+    detector, looks, copied, capsys, monkeypatch
+):
+    dataset = load_ratings(copied[0], user="user", item="item", rating="rating", timestamp="when")
+    entry = _registry.find("dataset", "movielens-100k")._replace(make=lambda: dataset)
+    monkeypatch.setitem(_registry._entries["dataset"], "movielens-100k", entry)
+    options = ["--dataset", "movielens-100k", "--detector", detector, "--format", "json"]
+    result = json.loads(run(capsys, *options, status=1))
+    assert result["ratings"]["has_times"] is looks
+
+
 def test_public_ratings_are_audited_too(few, capsys):
     text = run(capsys, "--dataset", "generated", status=0)
     assert text.startswith("generated: 120 users, 90 items, ")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from sklearn.utils.validation import has_fit_parameter
+
 from skrecsec.cli import _choices
 from skrecsec.cli._audit._findings import Audit
 from skrecsec.cli._audit._formats import FORMATS
@@ -23,9 +25,12 @@ def audit_ratings(argv: Sequence[str], *, prog: str) -> int:
     arguments = parser.parse_args(argv)
     complete_file(arguments, parser)
     complete_arguments(arguments, parser)
+    _check_timestamps(arguments, parser)
     if arguments.report is not None:
         check_report(arguments.report, parser)
     data = load_data(arguments)
+    if not _takes_timestamps(arguments):
+        data.timestamps = None
     audit = Audit(arguments, data, _fit(arguments, data, parser, prog))
     _print(FORMATS[arguments.format](audit))
     if arguments.report is not None:
@@ -36,15 +41,31 @@ def audit_ratings(argv: Sequence[str], *, prog: str) -> int:
     return FOUND if audit.found_something else NOTHING_FOUND
 
 
+def _check_timestamps(arguments, parser):
+    """Refuse a column of times that the detector would not look at."""
+    if getattr(arguments, "timestamp_column", None) is None or _takes_timestamps(arguments):
+        return
+    if arguments.repeated != "latest":  # which looks at them
+        name = arguments.detector
+        parser.error(f"argument --timestamp-column: the detector {name!r} does not look at times")
+
+
+def _takes_timestamps(arguments):
+    detector = _choices.detectors()[arguments.detector].make
+    return has_fit_parameter(detector, "timestamps")
+
+
 def _fit(arguments, data, parser, prog):
-    """Return the detector, fitted on the ratings."""
+    """Return the detector, fitted on the ratings, and on their times if it takes them."""
     trusted, n_unknown = find_trusted(arguments.trusted, data.user_ids, parser)
     if n_unknown:
         say(f"{prog}: warning: {n_unknown} of the trusted users have no ratings here")
-    options = {"contamination": arguments.contamination}
+    options, times = {"contamination": arguments.contamination}, {}
     if trusted:
         options["trusted_users"] = trusted
-    return _choices.detectors()[arguments.detector](**options).fit(data.ratings)
+    if data.timestamps is not None:
+        times["timestamps"] = data.timestamps
+    return _choices.detectors()[arguments.detector](**options).fit(data.ratings, **times)
 
 
 def _print(text):

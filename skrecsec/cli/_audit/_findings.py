@@ -46,6 +46,7 @@ class Finding(NamedTuple):
     users: list  # those who are flagged first, the most suspicious of them first
     is_flagged: list[bool]
     scores: list[float]
+    haste: float | None  # the share of all ratings that came while most of the group's did
     examples: list[Example]
 
 
@@ -58,7 +59,7 @@ class Audit:
         Those of the command line.
 
     data : Bunch
-        Ratings, and ids of users and items.
+        Ratings, ids of users and items, and times or None.
 
     detector : detector
         Fitted on the ratings.
@@ -120,8 +121,28 @@ class Audit:
             [plain(self.data.user_ids[user]) for user in users],
             [bool(labels[user] == -1) for user in users],
             [float(scores[user]) for user in users],
+            self._haste(group),
             self._examples(group),
         )
+
+    def _haste(self, group):
+        """Return in which share of all ratings three in four of a group's are; None without times.
+
+        It has no unit, and quiet days count for less than busy ones.
+        """
+        if self.data.timestamps is None:
+            return None
+        X = self.data.ratings
+        given = X.data >= group.level if group.or_more else np.isclose(X.data, group.level)
+        is_member = np.zeros(X.shape[0], dtype=bool)
+        is_member[group.users] = True
+        given &= np.isin(X.indices, group.items) & np.repeat(is_member, np.diff(X.indptr))
+        times = np.sort(self.data.timestamps.data[given])
+        n_most = math.ceil(0.75 * times.size)
+        first, last = times[: times.size - n_most + 1], times[n_most - 1 :]
+        everything = np.sort(self.data.timestamps.data)
+        n_then = np.searchsorted(everything, last, "right") - np.searchsorted(everything, first)
+        return float(n_then.min() / X.nnz)
 
     def _examples(self, group):
         X, labels = self.data.ratings, self.detector.labels_
@@ -180,6 +201,15 @@ def surprise_of(finding: Finding) -> str:
     return f"net surprise {score:.1f} nats: about {chance} such groups would come about by chance"
 
 
+def haste_of(finding: Finding) -> str:
+    """Return in words how soon after one another a group's ratings came; nothing without times."""
+    if finding.haste is None:
+        return ""
+    return (
+        f"three in four of these ratings came while {100 * finding.haste:.2g}% of all ratings did"
+    )
+
+
 def count(number: int, what: str) -> str:
     """Return how many there are.
 
@@ -195,7 +225,8 @@ def count(number: int, what: str) -> str:
 def summary_of(audit: Audit) -> str:
     """Return in a sentence what was looked at."""
     n_users, n_items = audit.data.ratings.shape
-    return f"{n_users} users, {n_items} items, {audit.data.ratings.nnz} ratings"
+    times = ", with their times" if audit.data.timestamps is not None else ""
+    return f"{n_users} users, {n_items} items, {audit.data.ratings.nnz} ratings{times}"
 
 
 def verdict_of(audit: Audit) -> str:

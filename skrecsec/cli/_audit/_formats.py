@@ -13,6 +13,7 @@ from skrecsec.cli._audit._findings import (
     NOTE,
     Audit,
     evidence_of,
+    haste_of,
     plain,
     summary_of,
     surprise_of,
@@ -49,6 +50,7 @@ def _group_as_text(finding, audit):
     lines = [
         _wrap(f"Group {finding.number}: {evidence_of(finding)}"),
         _wrap(surprise_of(finding), indent="  "),
+        *([_wrap(haste_of(finding), indent="  ")] if haste_of(finding) else []),
         _list("items", finding.items),
         _list(f"users, {sum(finding.is_flagged)} of {len(finding.users)} flagged", finding.users),
     ]
@@ -137,7 +139,12 @@ def as_json(audit: Audit) -> str:
     result = {
         "versions": package_versions("scikit-learn", "numpy"),
         "settings": _settings(audit.arguments),
-        "ratings": {"n_users": X.shape[0], "n_items": X.shape[1], "n_ratings": X.nnz},
+        "ratings": {
+            "n_users": X.shape[0],
+            "n_items": X.shape[1],
+            "n_ratings": X.nnz,
+            "has_times": audit.data.timestamps is not None,
+        },
         "verdict": verdict_of(audit),
         "threshold": _number(audit.detector.offset_),
         "groups": [_group_as_record(finding) for finding in audit.findings],
@@ -170,6 +177,7 @@ def _group_as_record(finding):
         "number": finding.number,
         "evidence": evidence_of(finding),
         "surprise": surprise_of(finding),
+        "haste": finding.haste,
         "items": finding.items,
         "rating": group.level,
         "min_items": group.min_items,

@@ -11,6 +11,7 @@ from skrecsec.cli._audit._findings import (
     NOTE,
     Audit,
     evidence_of,
+    haste_of,
     summary_of,
     surprise_of,
     verdict_of,
@@ -61,7 +62,10 @@ def page_of(audit: Audit, command: Sequence[str]) -> str:
 def _group(finding, audit, user_names, item_names):
     parts = [
         heading(f"Group {finding.number}"),
-        paragraph(f"{evidence_of(finding)}; {surprise_of(finding)}."),
+        paragraph(
+            "; ".join(filter(None, (evidence_of(finding), surprise_of(finding), haste_of(finding))))
+            + "."
+        ),
         paragraph(_listed("Items", finding.items)),
         paragraph(
             _listed(

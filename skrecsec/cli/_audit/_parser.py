@@ -26,7 +26,7 @@ def make_parser(prog: str) -> OneLineErrorParser:
     parser.add_argument(
         "file", metavar="FILE", nargs="?", type=path, help="short for --ratings FILE"
     )
-    add_ratings(parser.add_argument_group("ratings"), dataset=None)
+    add_ratings(parser.add_argument_group("ratings"), dataset=None, timestamps=True)
     _add_detector(parser.add_argument_group("detector"))
     group = parser.add_argument_group("output")
     add_output(group, FORMATS)
