@@ -147,17 +147,18 @@ def _seed_pairs(B, n_seeds):
     r, c = np.diff(B.indptr).astype(float), np.bincount(B.indices, minlength=B.shape[1])
     chance = (r**2).sum() / r.sum() ** 2
     by_item = sp.csr_array(B.T)
-    surprises, best = np.empty(0), np.empty((0, 2), dtype=np.int64)
+    surprises, best, least = np.empty(0), np.empty((0, 2), dtype=np.int64), 0.0
     for rows in row_blocks(B.shape[1], B.shape[1]):
         pairs = (by_item[rows] @ B).tocoo()
         first, second = pairs.row + rows.start, pairs.col
         kept = (pairs.data >= FEWEST_IN_PAIR) & (first < second)
         first, second, together = first[kept], second[kept], pairs.data[kept]
-        surprise = log_ratio(together, LIFT * chance * c[first] * c[second])
-        usable = surprise > 0
+        # Whole numbers first: whichever item is the first, pairs as surprising are equal.
+        surprise = log_ratio(together, LIFT * chance * (c[first] * c[second]))
+        usable = surprise > least
         new = np.column_stack([first[usable], second[usable]])
         surprises = np.concatenate([surprises, surprise[usable]])
-        surprises, best = _largest(surprises, np.vstack([best, new]), n_seeds)
+        surprises, best, least = _largest(surprises, np.vstack([best, new]), n_seeds, least)
     return best
 
 
@@ -173,11 +174,12 @@ def _suspicious_pairs(surprise):
     return np.column_stack([items[first], items[second]])
 
 
-def _largest(values, pairs, n):
+def _largest(values, pairs, n, least):
+    """Return the largest, their pairs, and what has to be exceeded from now on."""
     if values.size > n:
-        kept = values > np.partition(values, values.size - n - 1)[values.size - n - 1]
-        values, pairs = values[kept], pairs[kept]
-    return values, pairs
+        least = np.partition(values, values.size - n - 1)[values.size - n - 1]
+        pairs, values = pairs[values > least], values[values > least]
+    return values, pairs, least
 
 
 def log_ratio(observed, expected):

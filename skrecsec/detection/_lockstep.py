@@ -83,7 +83,7 @@ class LockstepDetector(BaseProfileDetector):
       number E of users who give it to at least j items of T is the sum of Poisson-binomial tails,
       times :math:`\lambda^{j - 1}`, since tastes meet. Of N such users, the net surprise is
       :math:`N \log(N / E) - (N - E) - \log \binom{m}{|T|} - \log 3`, more for items that are odd by
-      themselves. :math:`\lambda` is the least of a grid at which at most four groups without a
+      themselves. :math:`\lambda` is the least of a grid at which at most three groups without a
       common item stand out. Groups grow greedily from the pairs that surprise most.
     - *Balls*: of the 5, 10, 20 and 40 nearest profiles, by eleven whitened features, o share an
       item where e are expected; :math:`o \log(o / e) - (o - e)` is measured against the users'

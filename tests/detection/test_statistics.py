@@ -1,4 +1,4 @@
-"""The three statistics of the lockstep detector, against slow and plain computations."""
+"""Statistics of items and of look-alikes, against slow and plain computations."""
 
 import itertools
 import math
@@ -8,9 +8,8 @@ import pytest
 import scipy.sparse as sp
 from scipy.stats import betabinom
 from scipy.stats import t as student
-from sklearn import config_context
 
-from skrecsec.detection import _balls, _groups, _items
+from skrecsec.detection import _balls, _items
 from skrecsec.utils.validation import check_ratings
 
 
@@ -91,117 +90,6 @@ def test_a_share_of_the_level_is_learned_from_items_of_like_popularity():
     np.testing.assert_allclose(mean[100:], 0.6, atol=0.02)
     assert (variance >= 0.003).all()
     assert (variance < 0.03).all()
-
-
-# ------------------------------------------------------------------------------------------ groups
-
-
-def probabilities(B):
-    r, c = B.sum(axis=1), B.sum(axis=0)
-    return np.minimum(np.outer(r, c) / B.sum(), 1)
-
-
-def expected_members(B, items, j, lift):
-    """Sum over all outcomes of the users' ratings of the items, j or more of them given."""
-    p = probabilities(B)[:, items]
-    total = 0.0
-    for outcome in itertools.product([0, 1], repeat=len(items)):
-        if sum(outcome) >= j:
-            total += np.where(outcome, p, 1 - p).prod(axis=1).sum()
-    return total * lift ** (j - 1)
-
-
-def net_surprise(B, items, j, lift, surprise):
-    n, e = (B[:, items].sum(axis=1) >= j).sum(), expected_members(B, items, j, lift)
-    m = (B.sum(axis=0) >= 3).sum()
-    net = n * math.log(n / e) - (n - e) - math.log(math.comb(m, len(items))) - math.log(3)
-    return net + np.maximum(surprise[items] - 3, 0).sum()
-
-
-def test_groups_are_as_surprising_as_enumeration_says():
-    rng = np.random.default_rng(3)
-    B = (rng.random((800, 60)) < 0.01).astype(float)
-    for j, users in ((2, range(40)), (3, range(40, 70))):
-        for user in users:  # items that are shared out
-            B[user, rng.permutation(6)[:j] + 10 * j] = 1
-    surprise = np.linspace(0, 5, 60)
-    pairs = np.array(list(itertools.combinations(range(60), 2)))
-    found = _groups.grow_groups(check_ratings(B), surprise, pairs, lift=1.2, max_items=6)
-    kinds = set()
-    assert (np.diff(found.net) <= 0).all()
-    for items, j, n, e, net in zip(*found, strict=True):
-        items = items[items >= 0]
-        kinds.add(int(j) if j < len(items) else 0)
-        assert n == (B[:, items].sum(axis=1) >= j).sum()
-        assert e == pytest.approx(expected_members(B, items, j, 1.2))
-        assert net == pytest.approx(net_surprise(B, items, j, 1.2, surprise))
-    assert kinds == {0, 2, 3}
-
-
-def test_the_greedy_search_finds_the_best_group_of_a_small_matrix(pattern):
-    B, surprise = pattern.toarray(), np.zeros(30)
-    found = _groups.find_groups(pattern, surprise, n_seeds=500, max_items=3)
-    best = max(
-        net_surprise(B, list(items), j, 2.0, surprise)
-        for size in (2, 3)
-        for items in itertools.combinations(range(30), size)
-        for j in {size, 2, 3}
-        if j <= size
-        and (B[:, list(items)].sum(axis=1) >= j).sum()
-        > 3 * expected_members(B, list(items), j, 2.0)
-    )
-    assert found.net[0] == pytest.approx(best)
-
-
-@pytest.mark.parametrize("max_items", [2, 4])
-def test_users_have_the_best_group_that_they_are_in(max_items, pattern):
-    found = _groups.find_groups(pattern, np.zeros(30), n_seeds=500, max_items=max_items)
-    B = pattern.toarray()
-    expected = np.full(300, -np.inf)
-    for items, j, _, _, net in zip(*found, strict=True):
-        inside = B[:, items[items >= 0]].sum(axis=1) >= j
-        expected[inside] = np.maximum(expected[inside], net)
-    np.testing.assert_array_equal(_groups.best_nets(found, pattern), expected)
-
-
-@pytest.mark.parametrize(("n_blocks", "is_last"), [(1, False), (6, True)])
-def test_many_groups_are_taken_for_tastes(n_blocks, is_last, monkeypatch):
-    monkeypatch.setattr(_groups, "LIFTS", (2.0, 3.0))
-    B = (np.random.default_rng(0).random((2000, 400)) < 0.005).astype(float)
-    for block in range(n_blocks):
-        B[100 * block : 100 * block + 100, 4 * block : 4 * block + 4] = 1
-    X, nothing = check_ratings(B), np.zeros(400)
-    for lift, pairs in zip(_groups.LIFTS, _groups._seed_pairs(X, 50), strict=True):
-        expected = _groups.grow_groups(X, nothing, pairs, lift=lift, max_items=4)
-        if len(_groups.disjoint(expected)) <= 4:
-            break
-    found = _groups.find_groups(X, nothing, n_seeds=50, max_items=4)
-    np.testing.assert_array_equal(found.net, expected.net)
-    assert (lift == _groups.LIFTS[-1]) == is_last
-    assert len(_groups.disjoint(found)) == n_blocks
-
-
-def test_disjoint_groups_share_no_item():
-    items = np.array([[1, 2, -1], [2, 3, -1], [4, 5, 6], [7, 8, -1]])
-    nothing = np.zeros(4, dtype=int)
-    groups = _groups.Groups(items, nothing, nothing, np.ones(4), np.array([9.0, 8, 7, 2.9]))
-    assert _groups.disjoint(groups) == [0, 2]
-
-
-def test_seeds_do_not_depend_on_blocks(pattern):
-    whole = _groups._seed_pairs(pattern, 10)
-    with config_context(working_memory=1e-4):
-        blocks = _groups._seed_pairs(pattern, 10)
-    for some, others in zip(whole, blocks, strict=True):
-        assert set(map(tuple, some)) == set(map(tuple, others))
-        assert len(some) <= 10
-
-
-def test_a_pattern_without_pairs_has_no_groups():
-    B = sp.csr_array(np.eye(5))
-    groups = _groups.find_groups(B, np.zeros(5), n_seeds=10, max_items=8)
-    assert groups.net.size == 0
-    assert (_groups.best_nets(groups, B) == -np.inf).all()
 
 
 # ------------------------------------------------------------------------------------------- balls
