@@ -37,8 +37,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 EXPLAINED = Path(__file__).with_name("mutants_explained.toml")
 
-# The modules that define metrics, splits, the order of items, rating matrices and the threat model,
-# with the tests that have to notice a change.
+# The modules that define metrics, splits, the order of items, rating matrices, the threat model and
+# the evidence of detectors, with the tests that have to notice a change.
 _PICKLING = "tests/attacks/test_pickling.py::test_"
 _EXTREMES = "tests/attacks/test_extremes.py::test_"
 _CRAFTED = [  # the others take too long as plain Python
@@ -58,7 +58,15 @@ TESTS = {
         _PICKLING + "of_a_pipeline_neither",
         *_CRAFTED,
     ],
+    "skrecsec/base/_detector.py": ["tests/detection/test_base_detector.py"],
     "skrecsec/base/_threat.py": ["tests/attacks/test_base_attack.py", *_CRAFTED],
+    "skrecsec/detection/_agreement.py": ["tests/detection/test_agreement.py"],
+    "skrecsec/detection/_balls.py": ["tests/detection/test_statistics.py"],
+    "skrecsec/detection/_bursts.py": ["tests/detection/test_bursts.py"],
+    "skrecsec/detection/_crowds.py": ["tests/detection/test_crowds.py"],
+    "skrecsec/detection/_groups.py": ["tests/detection/test_groups.py"],
+    "skrecsec/detection/_items.py": ["tests/detection/test_statistics.py"],
+    "skrecsec/detection/_verdicts.py": ["tests/detection/test_verdicts.py"],
     "skrecsec/metrics/_ranking.py": [
         "tests/metrics/test_ranking_metrics.py",
         "tests/metrics/test_scorers_see_what_models_see.py::test_masked_predictions_are_not_ranked",
@@ -75,6 +83,7 @@ TESTS = {
         "tests/utils/test_scoring.py",
     ],
     "skrecsec/utils/_sparse.py": ["tests/utils/test_sparse.py"],
+    "skrecsec/utils/_timestamps.py": ["tests/utils/test_timestamps.py"],
     "skrecsec/utils/validation.py": [
         "tests/utils/test_validation.py",
         "tests/utils/test_sparse.py",

@@ -19,11 +19,11 @@ def tail(k, n, share):
     return -betabinom.logsf(k - 1, n, share * total, (1 - share) * total)
 
 
-def plain_burst_evidence(ratings, given, times, a, b):
+def plain_burst_evidence(ratings, given, times, a, b, n_attackable=None):
     """Return the evidence of each rating of the level, by loops over intervals; dense arguments."""
     sizes = [4, 6, 9, 13, 18, 25, 34, 46, 62, 84, 113]
     evidence = np.zeros(ratings.shape)
-    n_attackable = (given.sum(axis=0) >= 4).sum()
+    n_attackable = n_attackable or (given.sum(axis=0) >= 4).sum()
     for item in range(ratings.shape[1]):
         when = times[ratings[:, item], item]
         level = given[ratings[:, item], item]
@@ -92,6 +92,29 @@ def test_evidence_is_that_of_brute_force(bursting):
     assert (in_bursts[:15, 6] > 5).sum() >= 13
     # A season explains what came in it.
     assert (in_bursts[:, 3] == 0).all()
+
+
+def test_each_item_that_could_have_a_burst_is_a_try():
+    """More items than users; half of the bursts are too slow for so many tries."""
+    rng = np.random.default_rng(0)
+    ratings = rng.random((50, 70)) < 0.7
+    given = ratings & (rng.random(ratings.shape) < 0.1)
+    times = rng.random(ratings.shape)
+    for place in range(12):
+        item, n = 69 - place, 8 + place // 4
+        ratings[:, item] = True
+        given[:, item] = np.arange(50) < n + 3
+        times[:n, item] = 0.5 + np.linspace(0, 0.03 * (place % 6 + 1), n)
+        times[n:, item] = (0.85 + rng.random(50 - n) / 2) % 1 * 0.4
+    X, at_level = check_ratings(np.where(ratings, 1.0, 0.0)), given[ratings]
+    a, b = level_prior(X, at_level)
+    expected = plain_burst_evidence(ratings, given, times, a, b)[given]
+    got = _bursts.burst_evidence(X, at_level, times[ratings], a, b)
+    np.testing.assert_allclose(got, expected, atol=1e-9)
+    pure = plain_burst_evidence(ratings, given, times, a, b, n_attackable=1)[given]
+    assert (got > 0).any()
+    assert ((got == 0) & (pure > 0)).any()
+    assert (pure[pure > 0] < 1).any()
 
 
 def test_the_order_of_rows_does_not_matter_also_if_times_are_equal(bursting):

@@ -147,7 +147,7 @@ def test_groups_grow_as_plain_loops_say(shared_out, lift, max_items):
         assert one[3:] == pytest.approx(other[3:])
     kinds = {(j, len(items)) for items, j, *_ in got}
     assert max(size for _, size in kinds) == max_items or lift == 2
-    assert max_items < 6 or {j if j < size else 0 for j, size in kinds} == {0, 2, 3}
+    assert (max_items, lift) != (6, 1.2) or {j * (j < size) for j, size in kinds} == {0, 2, 3}
 
 
 def test_another_lift_is_what_growing_at_it_would_say(shared_out):
