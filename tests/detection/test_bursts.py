@@ -114,7 +114,6 @@ def test_each_item_that_could_have_a_burst_is_a_try():
     pure = plain_burst_evidence(ratings, given, times, a, b, n_attackable=1)[given]
     assert (got > 0).any()
     assert ((got == 0) & (pure > 0)).any()
-    assert (pure[pure > 0] < 1).any()
 
 
 def test_the_order_of_rows_does_not_matter_also_if_times_are_equal(bursting):
@@ -144,20 +143,25 @@ def test_runs_grow_by_a_third_up_to_a_thousand():
     assert all(last == math.ceil(1.34 * first) for first, last in itertools.pairwise(sizes))
 
 
-def test_fewer_than_four_ratings_are_no_burst():
+@pytest.mark.parametrize("step", [1, 4])
+def test_fewer_than_four_ratings_are_no_burst(step):
     ratings = np.ones((30, 2), dtype=bool)
     given = np.zeros_like(ratings)
     given[:3, 0] = given[:6, 1] = True
-    times = np.arange(60.0).reshape(2, 30).T
+    times = np.empty((30, 2))
+    times[:6, 1] = step * np.arange(6)
+    times[6:, 1] = np.arange(60)[-24:]
+    times[:, 0] = np.setdiff1d(np.arange(60), times[:, 1])
     X, at_level = check_ratings(np.where(ratings, 1.0, 0.0)), given[ratings]
     a, b = np.full(2, 5.0), np.full(2, 21.0)
     got = _bursts.burst_evidence(X, at_level, _bursts.as_shares(times[ratings]), a, b)
     by_item = np.zeros(ratings.shape)
     by_item[given] = got
     assert (by_item[:3, 0] == 0).all()
-    # Of one item that could have a burst, six ratings within the time of six.
-    expected = 6 * 5 / 60
+    # Of one item that could have a burst, six ratings within the time of six, or of 21.
+    expected = 6 * 5 * step / 60
     haste = 6 * math.log(6 / expected) - (6 - expected) - math.log(6)
+    assert (0 < haste < 1) == (step == 4)
     np.testing.assert_allclose(by_item[:6, 1], haste)
 
 
