@@ -49,6 +49,7 @@ _CRAFTED = [  # the others take too long as plain Python
     _EXTREMES + "the_lowest_of_one_level_promotes",
     _EXTREMES + "more_profiles_than_memory",
 ]
+_SPLITS = "tests/model_selection/test_splits.py::test_"
 TESTS = {
     "skrecsec/base/_attack.py": [
         "tests/attacks/test_base_attack.py",
@@ -83,7 +84,15 @@ TESTS = {
         "tests/utils/test_scoring.py",
     ],
     "skrecsec/utils/_sparse.py": ["tests/utils/test_sparse.py"],
-    "skrecsec/utils/_timestamps.py": ["tests/utils/test_timestamps.py"],
+    "skrecsec/utils/_timestamps.py": [
+        _SPLITS + "a_stored_zero_is_a_time",
+        _SPLITS + "times_may_be_in_any_sparse_format",
+        _SPLITS + "times_may_be_in_the_order_of_the_data_also_if_that_is_unsorted",
+        _SPLITS + "times_are_compared_exactly",
+        _SPLITS + "times_that_do_not_belong_to_the_ratings_are_refused",
+        _SPLITS + "dates_and_times_are_timestamps",
+        _SPLITS + "what_is_no_time_is_refused",
+    ],
     "skrecsec/utils/validation.py": [
         "tests/utils/test_validation.py",
         "tests/utils/test_sparse.py",

@@ -98,6 +98,12 @@ def test_agreement_is_that_of_sums_over_outcomes(rated):
     assert got[5] == 0
 
 
+def test_agreement_of_a_single_group(rated):
+    a, b = np.full(9, 2.0), np.full(9, 3.0)
+    (got,) = agreed_of(*rated, groups_of(GROUPS[4:5]), a, b)
+    assert got == pytest.approx(plain_agreement(*rated, *GROUPS[4], a, b))
+
+
 def test_fakes_agree_and_people_of_one_taste_do_not():
     # Of each of the items half of the others give the level.
     rated, given = np.zeros((2, 100, 4), dtype=bool)
@@ -124,7 +130,7 @@ def test_more_items_have_to_agree_more():
 
 def test_groups_whose_raters_disagree_are_a_matter_of_taste(rated):
     a, b = np.full(9, 1.0), np.full(9, 1.0)
-    nets = [30.0, 12, 8, 6, 5, 4, 3.5, 3, 1]
+    nets = [30.0, 12, 8, 6, 3.5, 3.2, 3.1, 1, 0.5]
     groups = groups_of(GROUPS, nets)
     # So many fakes that their groups agree.
     rated, given = (np.vstack([values, np.tile(values[:1], (30, 1))]) for values in rated)
