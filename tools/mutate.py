@@ -92,6 +92,10 @@ TESTS = {
         _SPLITS + "times_that_do_not_belong_to_the_ratings_are_refused",
         _SPLITS + "dates_and_times_are_timestamps",
         _SPLITS + "what_is_no_time_is_refused",
+        _SPLITS + "masked_times_are_refused",
+        _SPLITS + "times_as_objects_are_dates_or_refused",
+        _SPLITS + "times_in_the_order_of_the_data_need_csr",
+        _SPLITS + "damaged_matrices_are_refused_before_anybody_reads_them",
     ],
     "skrecsec/utils/validation.py": [
         "tests/utils/test_validation.py",

@@ -89,6 +89,7 @@ def agreed_of(rated, given, groups, a, b):
     return agreement(X, given[rated], groups, a, b)
 
 
+@pytest.mark.filterwarnings("error")
 def test_agreement_is_that_of_sums_over_outcomes(rated):
     a, b = np.linspace(0.5, 2, 9), np.linspace(3, 1, 9)
     got = agreed_of(*rated, groups_of(GROUPS), a, b)

@@ -124,7 +124,7 @@ class Silent(BaseProfileDetector):
 @pytest.fixture
 def sized():
     """Return ten profiles, of one to ten ratings."""
-    return np.tri(10)
+    return np.tri(10, 12)
 
 
 def test_who_is_below_the_threshold_is_fake(sized):
@@ -134,7 +134,7 @@ def test_who_is_below_the_threshold_is_fake(sized):
     assert detector.profile_scores_.tolist() == list(range(1, 11))
     assert detector.offset_ == 3.0
     assert detector.groups_ == [("why", [0, 1])]
-    assert detector.n_features_in_ == 10
+    assert detector.n_features_in_ == 12
     assert not detector.trusted_seen_.any()
     assert detector.times_seen_ is None
     assert Silent().fit(sized).groups_ == []

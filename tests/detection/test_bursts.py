@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from scipy.stats import betabinom
 
 from skrecsec.detection import _bursts
@@ -94,6 +95,54 @@ def test_evidence_is_that_of_brute_force(bursting):
     assert (in_bursts[:, 3] == 0).all()
 
 
+def plain_window(when, is_level, size, shortest, a, b):
+    """Return an item's window of so many ratings of the level: bounds, level, haste, share."""
+    moments = when[is_level]
+    if size > moments.size:
+        return None
+    widths = [moments[last] - moments[last - size + 1] for last in range(size - 1, moments.size)]
+    first = widths.index(min(widths))
+    inside = (when >= moments[first]) & (when <= moments[first + size - 1])
+    expected = moments.size * max(widths[first], shortest)
+    if expected >= size:
+        return None
+    n = (inside & is_level).sum()
+    haste = n * math.log(n / expected) - (n - expected) - math.log(moments.size)
+    share = (a + (is_level & ~inside).sum()) / (a + b + (~inside).sum())
+    return np.flatnonzero(inside)[0], np.flatnonzero(inside)[-1] + 1, n, haste, share
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_windows_are_closed_intervals(seed):
+    rng = np.random.default_rng(seed)
+    starts = np.concatenate([[0], np.cumsum(rng.integers(0, 30, 9))])
+    times = np.concatenate(
+        [np.sort(rng.integers(0, (1, 5, 40)[seed % 3], n)) / 50 for n in np.diff(starts)]
+    )
+    at_level = rng.random(times.size) < 0.6
+    a, b = rng.random(9), 1 + rng.random(9)
+    sizes = np.array([2, 4, 6, 9])
+    begin, end, n_inside = np.zeros((3, 9, 4), dtype=np.int64)
+    haste, share = np.zeros((2, 9, 4))
+    _bursts._find_windows(
+        starts, times, at_level, sizes, a, b, 0.03, begin, end, n_inside, haste, share
+    )
+    n_found = 0
+    for item, number in itertools.product(range(9), range(4)):
+        some = slice(starts[item], starts[item + 1])
+        expected = plain_window(times[some], at_level[some], sizes[number], 0.03, a[item], b[item])
+        place = item, number
+        if expected is None:
+            assert begin[place] == end[place] == n_inside[place] == haste[place] == 0
+            continue
+        n_found += 1
+        assert (begin[place] - starts[item], end[place] - starts[item]) == expected[:2]
+        assert n_inside[place] == expected[2]
+        assert haste[place] == pytest.approx(expected[3])
+        assert share[place] == pytest.approx(expected[4])
+    assert n_found > 5
+
+
 def test_each_item_that_could_have_a_burst_is_a_try():
     """More items than users; half of the bursts are too slow for so many tries."""
     rng = np.random.default_rng(0)
@@ -165,8 +214,10 @@ def test_fewer_than_four_ratings_are_no_burst(step):
     np.testing.assert_allclose(by_item[:6, 1], haste)
 
 
-def test_ratings_of_no_item_have_no_bursts():
-    X = check_ratings(np.eye(5))
-    nothing = np.zeros(5, dtype=bool)
-    got = _bursts.burst_evidence(X, nothing, np.linspace(0, 1, 5), np.ones(5), np.ones(5))
-    assert got.shape == (0,)
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("X", [np.eye(5), np.zeros((5, 5))])
+def test_ratings_of_no_item_have_no_bursts(X):
+    X = sp.csr_array(X)
+    nothing = np.zeros(X.nnz, dtype=bool)
+    times = np.linspace(0, 1, X.nnz)
+    assert _bursts.burst_evidence(X, nothing, times, np.ones(5), np.ones(5)).shape == (0,)

@@ -87,6 +87,9 @@ def make_case(seed, is_crowd, is_extreme):
     B[:, 0] = np.arange(300) > 270
     B[:4, [3, 4]] = B[4:7, [4, 5]] = 1
     B[7:10] = 0
+    B[100:112] = 0
+    B[100:104, [12, 13]] = B[104:108, [14, 15]] = B[108:112, [16, 17]] = 1
+    B[:, 19] = np.arange(300) < 3  # as few as may be attacked
     X = check_ratings(np.where(B > 0, 5.0, 0) + (rng.random(B.shape) < 0.2) * (B == 0))
     entries = rng.normal(-7, 3, B.shape) * (B > 0), rng.exponential(2, B.shape)
     entries[1][rng.random(B.shape) < 0.8] = 0
@@ -100,11 +103,16 @@ def make_case(seed, is_crowd, is_extreme):
         rng.exponential(2, 20), rng.exponential(4, 20), given * rng.random(20), rng.random(20) < 0.7
     )
     items.mostly_fake[[0, 3, 7]] = True
+    items.mostly_fake[12:18] = False
+    entries[1][100:112] = 0
     groups = groups_of(
         ([3, 4], 2, 9, 0.1, 9.0),
         ([4, 5], 2, 9, 0.1, 8.0),  # shares an item with the first
         ([6, 7, 8], 2, 9, 0.1, 4.0),
         ([9, 10], 2, 9, 0.1, 2.0),
+        ([12, 13], 2, 9, 0.1, 0.5),
+        ([14, 15], 2, 9, 0.1, 0.0),
+        ([16, 17], 2, 9, 0.1, -0.5),
         ([0, 11], 2, 9, 0.1, -1.0),
     )
     pattern = _verdicts.Pattern(X, X.data == 5, 5.0, False, 0.7, is_extreme)
@@ -118,7 +126,7 @@ def test_evidence_is_added_up_as_by_loops(seed, is_extreme, is_crowd):
     B, pattern, (shared, bursts), items, groups = make_case(seed, is_crowd, is_extreme)
     ones = pattern.ones()
     np.testing.assert_array_equal(ones.toarray(), B)
-    best = plain_best(B, groups, range(5))
+    best = plain_best(B, groups, range(8))
     found = _verdicts.add_up(
         pattern, ones, items, groups, best, shared[B > 0], bursts[B > 0], max_items=8
     )
@@ -146,6 +154,20 @@ def test_without_items_and_groups_there_are_balls():
     np.testing.assert_allclose(found.scores, -20 + balls - 0.7)
     np.testing.assert_allclose(found.verdicts, np.maximum(balls, 0) - 0.7)
     assert (found.by_item == -1).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_raters", [2, 3])
+def test_the_search_over_no_or_one_item_costs_nothing(n_raters):
+    X = check_ratings(np.ones((n_raters, 1)))
+    pattern = _verdicts.Pattern(X, np.ones(n_raters, dtype=bool), 1.0, False, 0.0, True)
+    items = ItemEvidence(*np.full((3, 1), 4.0), np.ones(1, dtype=bool))
+    shared, bursts = np.full((2, n_raters), -1.0)
+    found = _verdicts.add_up(
+        pattern, pattern.ones(), items, None, np.full(n_raters, -20.0), shared, bursts, max_items=8
+    )
+    np.testing.assert_allclose(found.scores, 2.0)
+    np.testing.assert_allclose(found.verdicts, 3.0)
 
 
 def test_a_level_that_nobody_gave_is_no_evidence():
@@ -198,10 +220,10 @@ def test_levels_cost_what_else_there_was_to_look_at():
 def test_items_of_notable_groups_are_explained_away():
     B = sp.csr_array(np.ones((2, 9)))
     groups = groups_of(
-        ([1, 2], 2, 9, 0.1, 9.0), ([2, 3], 2, 9, 0.1, 8.0), ([4, 5, 6], 2, 9, 0.1, 3.1),
+        ([0, 2], 2, 9, 0.1, 9.0), ([2, 3], 2, 9, 0.1, 8.0), ([4, 5, 6], 2, 9, 0.1, 3.1),
         ([7, 8], 2, 9, 0.1, 3.0),
     )  # fmt: skip
-    assert np.flatnonzero(_verdicts._explained_away(groups, B)).tolist() == [1, 2, 4, 5, 6]
+    assert np.flatnonzero(_verdicts._explained_away(groups, B)).tolist() == [0, 2, 4, 5, 6]
     assert not _verdicts._explained_away(None, B).any()
 
 
@@ -248,7 +270,12 @@ def given():
 
 
 def test_groups_with_fakes_are_named(given):
-    groups = groups_of(([2, 1], 2, 2, 0.25, 7.0), ([1, 4], 2, 2, 0.25, 6.0), ([0, 3], 2, 2, 0.5, 4))
+    groups = groups_of(
+        ([2, 1], 2, 2, 0.25, 7.0),
+        ([1, 4], 2, 2, 0.25, 6.0),
+        ([0, 3], 2, 2, 0.5, 4),
+        ([0, 1, 4], 2, 2, 0.5, 1),
+    )
     rated = np.array([0, 2, 4, 6, 8, 10])
     level, nobody = level_of(given, groups), np.zeros(6, dtype=bool)
     fake = np.array([False, True, False, False, False, True])
