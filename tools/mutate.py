@@ -62,11 +62,11 @@ TESTS = {
     "skrecsec/base/_detector.py": ["tests/detection/test_base_detector.py"],
     "skrecsec/base/_threat.py": ["tests/attacks/test_base_attack.py", *_CRAFTED],
     "skrecsec/detection/_agreement.py": ["tests/detection/test_agreement.py"],
-    "skrecsec/detection/_balls.py": ["tests/detection/test_statistics.py"],
+    "skrecsec/detection/_balls.py": ["tests/detection/test_balls.py"],
     "skrecsec/detection/_bursts.py": ["tests/detection/test_bursts.py"],
     "skrecsec/detection/_crowds.py": ["tests/detection/test_crowds.py"],
     "skrecsec/detection/_groups.py": ["tests/detection/test_groups.py"],
-    "skrecsec/detection/_items.py": ["tests/detection/test_statistics.py"],
+    "skrecsec/detection/_items.py": ["tests/detection/test_items.py"],
     "skrecsec/detection/_verdicts.py": ["tests/detection/test_verdicts.py"],
     "skrecsec/metrics/_ranking.py": [
         "tests/metrics/test_ranking_metrics.py",

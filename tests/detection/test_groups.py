@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy.optimize import brentq
 from sklearn import config_context
 
 from skrecsec.detection import _groups
@@ -223,6 +224,26 @@ def test_many_groups_are_taken_for_tastes(n_blocks, lift, monkeypatch):
     np.testing.assert_array_equal(found.pairs, _groups._seed_pairs(X, 500))
     again = _groups.find_groups(X, nothing, n_seeds=500, max_items=4)
     np.testing.assert_array_equal(again.net, expected.net)
+
+
+GRID = [2, 2.5, 3, 4, 5, 7, 10, 15]
+
+
+@pytest.mark.parametrize("lift", GRID)
+def test_the_lift_is_the_least_at_which_three_groups_stand_out(lift, monkeypatch):
+    # Four groups of 20 users whose net surprise is 3 at a lift just above that before.
+    at = 1.0 if lift == 2 else GRID[GRID.index(lift) - 1] * 1.05
+    expected = brentq(lambda e: llr(20, e) - 13, 0.1, 19) * 2 / at
+    four, net = np.ones(4, dtype=int), np.full(4, llr(20, expected) - 10)
+    groups = _groups.Groups(np.arange(8).reshape(4, 2), 2 * four, 20 * four, expected * four, net)
+    monkeypatch.setattr(_groups, "grow_groups", lambda *args, **options: groups)
+    found = _groups.search(sp.csr_array(np.eye(8)), np.zeros(8), n_seeds=1, max_items=2)
+    assert found.lift == lift
+    np.testing.assert_allclose(found.found.net, llr(20, expected * lift / 2) - 10)
+    # Where one is fewer, they may.
+    three = _groups.Groups(*(values[:3] for values in groups))
+    monkeypatch.setattr(_groups, "grow_groups", lambda *args, **options: three)
+    assert _groups.search(sp.csr_array(np.eye(8)), np.zeros(8), n_seeds=1, max_items=2).lift == 2
 
 
 def test_disjoint_groups_share_no_item():
