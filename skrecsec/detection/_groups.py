@@ -104,8 +104,7 @@ def search(B, surprise, *, n_seeds: int, max_items: int) -> Search:
 
 def at_lift(groups, lift) -> Groups:
     """Return groups that grew at `LIFT` with what is expected at another, the best first."""
-    n_items = (groups.items >= 0).sum(axis=1)
-    expected = groups.expected * (lift / LIFT) ** (np.minimum(groups.min_items, n_items) - 1)
+    expected = groups.expected * (lift / LIFT) ** (groups.min_items - 1)
     before = log_ratio(groups.n_users, groups.expected)
     net = groups.net - before + log_ratio(groups.n_users, expected)
     order = np.argsort(-net, kind="stable")

@@ -29,6 +29,8 @@ def shared_out():
     for j, users in ((2, range(40)), (3, range(40, 70)), (4, range(70, 75))):
         for user in users:
             B[user, rng.permutation(4 if j == 4 else 6)[:j] + 6 * (j - 2)] = 1
+    B[:, [50, 51]] = 0  # rated by too few to be of interest, and by as few as may be
+    B[:2, 50] = B[:3, 51] = 1
     return B
 
 
@@ -151,6 +153,23 @@ def test_groups_grow_as_plain_loops_say(shared_out, lift, max_items):
     assert (max_items, lift) != (6, 1.2) or {j * (j < size) for j, size in kinds} == {0, 2, 3}
 
 
+def test_groups_grow_until_three_items_in_a_row_were_in_vain():
+    rng = np.random.default_rng(32)
+    B = (rng.random((500, 60)) < 0.01).astype(float)
+    n = rng.integers(5, 9)
+    for user in range(20):
+        size = rng.integers(2, 5)
+        B[user, rng.permutation(n)[:size]] = 1
+    # With a patience of two the first pair has another group, with one of four the second.
+    pairs = [(0, 4), (1, 4)]
+    found = _groups.grow_groups(
+        check_ratings(B), np.zeros(60), np.array(pairs), lift=1.0, max_items=8
+    )
+    expected = all_grown(B, np.zeros(60), pairs, 1.0, 8)
+    assert [row[:3] for row in as_rows(found)] == [row[:3] for row in expected]
+    assert len(expected) >= 4
+
+
 def test_another_lift_is_what_growing_at_it_would_say(shared_out):
     B, surprise = shared_out, np.linspace(5, 0, 60)
     pairs = np.array(list(itertools.combinations(range(18), 2)))
@@ -247,14 +266,17 @@ def test_the_lift_is_the_least_at_which_three_groups_stand_out(lift, monkeypatch
 
 
 def test_disjoint_groups_share_no_item():
-    items = np.array([[1, 2, -1], [2, 3, -1], [4, 5, 6], [7, 8, -1], [9, 0, -1], [3, 9, -1]])
-    nothing = np.zeros(6, dtype=int)
-    net = np.array([9.0, 8, 7, 3, 2.9, 0])
-    groups = _groups.Groups(items, nothing, nothing, np.ones(6), net)
-    assert _groups.disjoint(groups) == [0, 2, 3, 4] == plain_disjoint(groups, 0)
+    items = np.array(
+        [[1, 2, -1], [2, 3, -1], [4, 5, 6], [7, 8, -1], [9, 0, -1], [0, 10, -1], [11, 12, -1],
+         [13, 14, -1]]
+    )  # fmt: skip
+    nothing = np.zeros(8, dtype=int)
+    net = np.array([9.0, 8, 7, 3, 2.9, 0.6, 0.5, 0])
+    groups = _groups.Groups(items, nothing, nothing, np.ones(8), net)
+    assert _groups.disjoint(groups) == [0, 2, 3, 4, 6] == plain_disjoint(groups, 0)
     # Above the least, not at it.
     assert _groups.disjoint(groups, 3.0) == [0, 2] == plain_disjoint(groups, 3.0)
-    assert _groups.disjoint(groups, -1.0) == [0, 2, 3, 4] == plain_disjoint(groups, -1.0)
+    assert _groups.disjoint(groups, -1.0) == [0, 2, 3, 4, 6, 7] == plain_disjoint(groups, -1.0)
     assert _groups.disjoint(groups, 9.0) == []
 
 
