@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from scipy.stats import norm
 
 from skrecsec.detection import _balls
 from skrecsec.utils.validation import check_ratings
@@ -83,3 +84,46 @@ def test_whitened_features_are_uncorrelated():
     white = _balls._whitened(features)
     assert white.shape == (500, 3)
     np.testing.assert_allclose(white.T @ white / 500, np.eye(3), atol=1e-9)
+
+
+def test_whitened_features_are_normal_scores():
+    varied = np.array([3.0, 1, 2, 2, 9])
+    ranks = np.array([4, 1, 2.5, 2.5, 5])
+    scores = norm.ppf((ranks - 0.5) / 5)
+    scores -= scores.mean()
+    white = _balls._whitened(np.column_stack([varied, np.ones(5)]))
+    np.testing.assert_allclose(np.abs(white), np.abs(scores / scores.std())[:, np.newaxis])
+    np.testing.assert_array_equal(_balls._whitened(np.ones((4, 3))), np.zeros((4, 1)))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 50])
+def test_the_origin_is_where_one_of_the_users_is_expected(n):
+    largest = np.random.default_rng(0).exponential(3, n)
+    origin, scale = _balls._origin_and_scale(largest)
+    median, ninth = np.quantile(largest, [0.5, 0.9])
+    assert scale == pytest.approx(max((ninth - median) / math.log(5), 0.5))
+    assert origin == pytest.approx(median + scale * (math.log(n / 2) if n > 2 else 0))
+
+
+def test_a_single_profile_has_no_look_alikes():
+    X = check_ratings([[5.0, 3, 5]])
+    neighbors = _balls.look_alikes(X, X.data == 5)
+    assert neighbors.shape == (1, 0)
+    np.testing.assert_array_equal(_balls.shared_items(X, neighbors), np.zeros(3))
+
+
+def test_few_profiles_are_all_look_alikes():
+    X = check_ratings(np.tri(4, 6) + 1)
+    neighbors = _balls.look_alikes(X, X.data == 2)
+    assert [sorted(row) for row in neighbors.tolist()] == [
+        [1, 2, 3],
+        [0, 2, 3],
+        [0, 1, 3],
+        [0, 1, 2],
+    ]
+    assert _balls.shared_items(X, neighbors).shape == (X.nnz,)
+
+
+def test_two_profiles_are_each_other_s_look_alikes():
+    X = check_ratings([[5.0, 3, 5], [0, 4, 5]])
+    assert _balls.look_alikes(X, X.data == 5).tolist() == [[1], [0]]
