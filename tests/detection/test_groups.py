@@ -213,6 +213,13 @@ def test_users_have_the_best_group_that_they_are_in(max_items, pattern):
     assert np.isinf(expected).any()
 
 
+def test_users_of_two_groups_have_the_better_one():
+    B = sp.csr_array([[1, 1, 0, 1], [1, 1, 0, 0], [0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 1, 1.0]])
+    items = np.array([[0, 1, -1], [1, 3, 2]])
+    groups = _groups.Groups(items, np.array([2, 2]), *np.zeros((2, 2)), np.array([2.0, 5]))
+    assert _groups.best_nets(groups, B).tolist() == [5, 2, 5, -np.inf, 5]
+
+
 # -------------------------------------------------------------------------------------- the search
 
 
@@ -303,6 +310,16 @@ def tied():
     B[60:64, [0, 29]] = B[70:75, [13, 20]] = B[80:100, [5, 6]] = 1
     B[100:, 8] = B[100:120, 12] = 1
     return check_ratings(B)
+
+
+@pytest.mark.parametrize("n", [0, 1, 50, 199, 200, 300])
+def test_the_largest_are_kept_and_what_is_next_is_exceeded(n):
+    for seed in range(5):
+        values = np.random.default_rng(seed).permutation(200) / 7
+        got, pairs, least = _groups._largest(values, np.column_stack([values, values]), n, -1.0)
+        assert sorted(got) == sorted(values)[max(200 - n, 0) :]
+        np.testing.assert_array_equal(pairs, np.column_stack([got, got]))
+        assert least == (sorted(values)[199 - n] if n < 200 else -1)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 20, 33, 100])
