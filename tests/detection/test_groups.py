@@ -143,6 +143,8 @@ def test_groups_grow_as_plain_loops_say(shared_out, lift, max_items):
         check_ratings(B), surprise, np.array(pairs), lift=lift, max_items=max_items
     )
     assert (np.diff(found.net) <= 0).all()
+    assert found.items.shape == (found.net.size, max_items)
+    assert max_items == 2 or found.items.min() == -1
     got, expected = as_rows(found), all_grown(B, surprise, pairs, lift, max_items)
     assert len(got) == len(expected) > 5
     for one, other in zip(got, expected, strict=True):
