@@ -360,6 +360,7 @@ def plain_suspicious(surprise):
         np.arange(1, 28.0),
         np.zeros(40),
         np.array([2.0, 0, 3, -1]),
+        np.array([2.0, 3]),
         np.array([2.0]),
     ],
 )
