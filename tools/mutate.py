@@ -37,8 +37,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 EXPLAINED = Path(__file__).with_name("mutants_explained.toml")
 
-# The modules that define metrics, splits, the order of items, rating matrices and the threat model,
-# with the tests that have to notice a change.
+# The modules that define metrics, splits, the order of items, rating matrices, the threat model and
+# the evidence of detectors, with the tests that have to notice a change.
 _PICKLING = "tests/attacks/test_pickling.py::test_"
 _EXTREMES = "tests/attacks/test_extremes.py::test_"
 _CRAFTED = [  # the others take too long as plain Python
@@ -49,6 +49,7 @@ _CRAFTED = [  # the others take too long as plain Python
     _EXTREMES + "the_lowest_of_one_level_promotes",
     _EXTREMES + "more_profiles_than_memory",
 ]
+_SPLITS = "tests/model_selection/test_splits.py::test_"
 TESTS = {
     "skrecsec/base/_attack.py": [
         "tests/attacks/test_base_attack.py",
@@ -58,7 +59,15 @@ TESTS = {
         _PICKLING + "of_a_pipeline_neither",
         *_CRAFTED,
     ],
+    "skrecsec/base/_detector.py": ["tests/detection/test_base_detector.py"],
     "skrecsec/base/_threat.py": ["tests/attacks/test_base_attack.py", *_CRAFTED],
+    "skrecsec/detection/_agreement.py": ["tests/detection/test_agreement.py"],
+    "skrecsec/detection/_balls.py": ["tests/detection/test_balls.py"],
+    "skrecsec/detection/_bursts.py": ["tests/detection/test_bursts.py"],
+    "skrecsec/detection/_crowds.py": ["tests/detection/test_crowds.py"],
+    "skrecsec/detection/_groups.py": ["tests/detection/test_groups.py"],
+    "skrecsec/detection/_items.py": ["tests/detection/test_items.py"],
+    "skrecsec/detection/_verdicts.py": ["tests/detection/test_verdicts.py"],
     "skrecsec/metrics/_ranking.py": [
         "tests/metrics/test_ranking_metrics.py",
         "tests/metrics/test_scorers_see_what_models_see.py::test_masked_predictions_are_not_ranked",
@@ -75,6 +84,19 @@ TESTS = {
         "tests/utils/test_scoring.py",
     ],
     "skrecsec/utils/_sparse.py": ["tests/utils/test_sparse.py"],
+    "skrecsec/utils/_timestamps.py": [
+        _SPLITS + "a_stored_zero_is_a_time",
+        _SPLITS + "times_may_be_in_any_sparse_format",
+        _SPLITS + "times_may_be_in_the_order_of_the_data_also_if_that_is_unsorted",
+        _SPLITS + "times_are_compared_exactly",
+        _SPLITS + "times_that_do_not_belong_to_the_ratings_are_refused",
+        _SPLITS + "dates_and_times_are_timestamps",
+        _SPLITS + "what_is_no_time_is_refused",
+        _SPLITS + "masked_times_are_refused",
+        _SPLITS + "times_as_objects_are_dates_or_refused",
+        _SPLITS + "times_in_the_order_of_the_data_need_csr",
+        _SPLITS + "damaged_matrices_are_refused_before_anybody_reads_them",
+    ],
     "skrecsec/utils/validation.py": [
         "tests/utils/test_validation.py",
         "tests/utils/test_sparse.py",

@@ -106,15 +106,15 @@ def _count_raters(
                 n_given[u] += at_level[x]
                 is_rated[u, size] = True
             size += 1
-        # The share of each item among those who are not raters of the group.
+        # The share of each item among those who are not members of the group.
         for place in range(size):
             item = items[group, place]
             given, others = a[item], a[item] + b[item]
             for x in range(indptr[item], indptr[item + 1]):
-                if n_rated[users[x]] < j or n_given[users[x]] < j:
+                if n_given[users[x]] < j:
                     others += 1
                     given += at_level[x]
-            shares[place] = min(given / others, 1.0)
+            shares[place] = given / others
         order[:size] = np.argsort(-shares[:size])
         n_raters, n_members, expected = 0, 0, 0.0
         whole = -1.0
@@ -135,12 +135,12 @@ def _count_raters(
                 if not is_rated[u, place]:
                     continue
                 n_met += 1
-                for k in range(n_met, 0, -1):
-                    share = shares[place]
-                    after = share if k == 1 else share + CORRELATION * (1 - share)
-                    stay = share if k == 0 else share + CORRELATION * (1 - share)
-                    chances[k] = chances[k] * (1 - stay) + chances[k - 1] * after
-                chances[0] *= 1 - shares[place]
+                first = shares[place]
+                later = first + CORRELATION * (1 - first)
+                for k in range(n_met, 1, -1):
+                    chances[k] = chances[k] * (1 - later) + chances[k - 1] * later
+                chances[1] = chances[1] * (1 - later) + chances[0] * first
+                chances[0] *= 1 - first
             chance = chances[j:].sum()
             expected += chance
             if n_rated[u] == size:

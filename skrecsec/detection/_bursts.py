@@ -45,18 +45,17 @@ def burst_evidence(X, at_level, times, a, b) -> np.ndarray:
     sizes = _sizes()
     # One window for each item and size: the shortest; where it begins, and what is in it.
     shape = (X.shape[1], sizes.size)
-    begin, end, n_then = np.zeros((3, *shape), dtype=np.int64)
+    begin, end, n_given = np.zeros((3, *shape), dtype=np.int64)
     haste, share = np.zeros((2, *shape))
     _find_windows(
-        starts, times[order], at_level[order], sizes, a, b, 1 / max(X.nnz, 1), begin, end, n_then,
+        starts, times[order], at_level[order], sizes, a, b, 1 / max(X.nnz, 1), begin, end, n_given,
         haste, share,
     )  # fmt: skip
-    n_given = np.broadcast_to(sizes, shape)
     found = haste > 0
     value = np.zeros(shape)
     purity = beta_binomial_surprise(
         n_given[found],
-        n_then[found],
+        (end - begin)[found],
         np.clip(share[found], 0.03, 0.97),
         np.full(found.sum(), _VARIANCE),
     )
@@ -110,7 +109,7 @@ def _sizes():
 
 @jit
 def _find_windows(
-    starts, times, at_level, sizes, a, b, shortest, window_begin, window_end, n_then, haste, share
+    starts, times, at_level, sizes, a, b, shortest, window_begin, window_end, n_inside, haste, share
 ):
     places = np.empty(times.size, dtype=np.int64)
     for item in range(starts.size - 1):
@@ -133,15 +132,20 @@ def _find_windows(
             if expected >= size:
                 continue
             since, until = places[chosen], places[chosen + size - 1]
-            among = until - since + 1
+            # All that came at the same time belong to it, whatever their order.
+            while since > begin and times[since - 1] == times[since]:
+                since -= 1
+            while until < end - 1 and times[until + 1] == times[until]:
+                until += 1
+            inside = at_level[since : until + 1].sum()
             window_begin[item, number], window_end[item, number] = since, until + 1
-            n_then[item, number] = among
+            n_inside[item, number] = inside
             haste[item, number] = (
-                size * np.log(size / expected) - (size - expected) - np.log(n_given)
+                inside * np.log(inside / expected) - (inside - expected) - np.log(n_given)
             )
             # The level among the ratings at other times.
-            share[item, number] = (a[item] + n_given - size) / (
-                a[item] + b[item] + end - begin - among
+            share[item, number] = (a[item] + n_given - inside) / (
+                a[item] + b[item] + end - begin - (until + 1 - since)
             )
 
 

@@ -113,8 +113,7 @@ def search(B, surprise, *, n_seeds: int, max_items: int, n_to_come: int = 0) -> 
 
 def at_lift(groups, lift) -> Groups:
     """Return groups that grew at `LIFT` with what is expected at another, the best first."""
-    n_items = (groups.items >= 0).sum(axis=1)
-    expected = groups.expected * (lift / LIFT) ** (np.minimum(groups.min_items, n_items) - 1)
+    expected = groups.expected * (lift / LIFT) ** (groups.min_items - 1)
     before = log_ratio(groups.n_users, groups.expected)
     net = groups.net - before + log_ratio(groups.n_users, expected)
     order = np.argsort(-net, kind="stable")
@@ -171,7 +170,8 @@ def _most_surprising_pairs(B, n):
         first, second = usable_items[pairs.row + rows.start], usable_items[pairs.col]
         kept = (pairs.data >= FEWEST_IN_PAIR) & (first < second)
         first, second, together = first[kept], second[kept], pairs.data[kept]
-        surprise = log_ratio(together, LIFT * chance * c[first] * c[second])
+        # Whole numbers first: whichever item is the first, pairs as surprising are equal.
+        surprise = log_ratio(together, LIFT * chance * (c[first] * c[second]))
         # What ties with a pair that an earlier block left out is left out, too.
         usable = surprise > floor
         best = np.vstack([best, np.column_stack([first[usable], second[usable]])])

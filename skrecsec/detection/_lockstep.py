@@ -257,8 +257,10 @@ class LockstepDetector(BaseProfileDetector):
             scores = np.logaddexp(0, scores) + ranks
             verdicts = np.where(ranks > 0.5, verdicts, np.minimum(verdicts, 0))
         is_fake = verdicts > self.threshold
-        suspicion = np.full(X.shape[0], scores.min())
-        suspicion[rated] = ordered(scores, is_fake, self.threshold)
+        in_order = ordered(scores, is_fake, self.threshold)
+        # Who has rated nothing is the least suspicious, whoever the others are.
+        suspicion = np.full(X.shape[0], min(in_order.min(), self.threshold))
+        suspicion[rated] = in_order
         self.rating_levels_ = levels
         return -suspicion, -float(self.threshold), (rated, found)
 
