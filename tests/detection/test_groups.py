@@ -31,6 +31,7 @@ def shared_out():
             B[user, rng.permutation(4 if j == 4 else 6)[:j] + 6 * (j - 2)] = 1
     B[:, [50, 51]] = 0  # rated by too few to be of interest, and by as few as may be
     B[:2, 50] = B[:3, 51] = 1
+    B[:, [0, 12, 15, 59]] = B[:, [12, 0, 59, 15]]  # the first item and the last are in groups
     return B
 
 
@@ -139,6 +140,7 @@ def test_groups_grow_as_plain_loops_say(shared_out, lift, max_items):
     B, surprise = shared_out, np.linspace(5, 0, 60)
     surprise[[3, 4]] = 5
     pairs = list(itertools.combinations(range(18), 2))[:: 4 if max_items == 6 else 2]
+    pairs += [(13, 14), (14, 59)]
     found = _groups.grow_groups(
         check_ratings(B), surprise, np.array(pairs), lift=lift, max_items=max_items
     )
@@ -153,6 +155,23 @@ def test_groups_grow_as_plain_loops_say(shared_out, lift, max_items):
     kinds = {(j, len(items)) for items, j, *_ in got}
     assert max(size for _, size in kinds) == max_items or lift == 2
     assert (max_items, lift) != (6, 1.2) or {j * (j < size) for j, size in kinds} == {0, 2, 3}
+
+
+def test_nobody_gives_an_item_the_level_with_more_than_certainty():
+    rng = np.random.default_rng(0)
+    B = (rng.random((300, 30)) < 0.03).astype(float)
+    B[:16, [2, 5, 7]] = 1
+    B[299, 4:] = 1  # who rates so much that probabilities have to be capped
+    r, c = B.sum(axis=1), B.sum(axis=0)
+    assert r[299] * c[5] / B.sum() > 1
+    pairs = [(2, 5), (5, 7)]
+    found = _groups.grow_groups(
+        check_ratings(B), np.zeros(30), np.array(pairs), lift=1.0, max_items=4
+    )
+    got, expected = as_rows(found), all_grown(B, np.zeros(30), pairs, 1.0, 4)
+    assert [row[:3] for row in got] == [row[:3] for row in expected]
+    np.testing.assert_allclose([row[3:] for row in got], [row[3:] for row in expected])
+    assert {j for _, j, *_ in got} >= {2, 3}
 
 
 def test_groups_grow_until_three_items_in_a_row_were_in_vain():
@@ -314,14 +333,14 @@ def tied():
     return check_ratings(B)
 
 
-@pytest.mark.parametrize("n", [0, 1, 50, 199, 200, 300])
+@pytest.mark.parametrize("n", [0, 1, 50, 1999, 2000, 3000])
 def test_the_largest_are_kept_and_what_is_next_is_exceeded(n):
     for seed in range(5):
-        values = np.random.default_rng(seed).permutation(200) / 7
+        values = np.random.default_rng(seed).permutation(2000) / 7
         got, pairs, least = _groups._largest(values, np.column_stack([values, values]), n, -1.0)
-        assert sorted(got) == sorted(values)[max(200 - n, 0) :]
+        assert sorted(got) == sorted(values)[max(2000 - n, 0) :]
         np.testing.assert_array_equal(pairs, np.column_stack([got, got]))
-        assert least == (sorted(values)[199 - n] if n < 200 else -1)
+        assert least == (sorted(values)[1999 - n] if n < 2000 else -1)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 20, 33, 100])
