@@ -33,7 +33,7 @@ class Level(NamedTuple):
     verdicts: np.ndarray  # what the automatic rule compares with its threshold
     by_item: np.ndarray  # the item that speaks most against each user, -1 where groups do
     crowd: Crowd
-    are_campaigns: bool
+    are_campaigns: bool = False
 
 
 class Pattern(NamedTuple):
@@ -54,7 +54,9 @@ class Pattern(NamedTuple):
         return sp.csr_array((np.ones(indices.size), indices, indptr), shape=self.X.shape)
 
 
-def add_up(pattern, B, items, groups, group_scores, shared, bursts, *, max_items, are_campaigns):
+def add_up(
+    pattern, B, items, groups, group_scores, shared, bursts, *, max_items, are_campaigns=False
+):
     """Add the evidence of one level up: scores, what the automatic rule compares, and why."""
     without = shared.min() if B.nnz else 0.0
     balls = largest_of_rows(B, shared, empty=without)

@@ -268,7 +268,6 @@ def test_many_groups_are_taken_for_tastes(n_blocks, lift, monkeypatch):
     np.testing.assert_array_equal(found.found.net, expected.net)
     np.testing.assert_array_equal(found.found.items, expected.items)
     assert len(plain_disjoint(_groups.at_lift(grown, 2.0), 3.0)) == n_blocks
-    np.testing.assert_array_equal(found.pairs, _groups._seed_pairs(X, 500))
     again = _groups.find_groups(X, nothing, n_seeds=500, max_items=4)
     np.testing.assert_array_equal(again.net, expected.net)
 
@@ -333,16 +332,6 @@ def tied():
     return check_ratings(B)
 
 
-@pytest.mark.parametrize("n", [0, 1, 50, 1999, 2000, 3000])
-def test_the_largest_are_kept_and_what_is_next_is_exceeded(n):
-    for seed in range(5):
-        values = np.random.default_rng(seed).permutation(2000) / 7
-        got, pairs, least = _groups._largest(values, np.column_stack([values, values]), n, -1.0)
-        assert sorted(got) == sorted(values)[max(2000 - n, 0) :]
-        np.testing.assert_array_equal(pairs, np.column_stack([got, got]))
-        assert least == (sorted(values)[1999 - n] if n < 2000 else -1)
-
-
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 20, 33, 100])
 def test_seeds_are_the_most_surprising_pairs(n, tied, pattern):
     for B in (tied, pattern):
@@ -396,17 +385,14 @@ def test_groups_grow_from_items_that_are_odd_by_themselves():
     B[:3, [0, 1]] = 1
     surprise = np.zeros(12)
     X = check_ratings(B)
-    seeds = set(map(tuple, _groups._seed_pairs(X, 100).tolist()))
-    assert (0, 1) not in seeds
+    assert (0, 1) not in set(map(tuple, _groups._seed_pairs(X, 100).tolist()))
 
     def has_grown(found):
         return any(set(row[0]) == {0, 1} for row in as_rows(found.found))
 
     assert not has_grown(_groups.search(X, surprise, n_seeds=100, max_items=2))
     surprise[[0, 1]] = 5
-    found = _groups.search(X, surprise, n_seeds=100, max_items=2)
-    assert has_grown(found)
-    assert set(map(tuple, found.pairs.tolist())) == seeds
+    assert has_grown(_groups.search(X, surprise, n_seeds=100, max_items=2))
 
 
 def test_members_gave_so_many_of_the_items_the_level(pattern):

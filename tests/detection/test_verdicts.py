@@ -76,7 +76,7 @@ def plain_sum(B, entries, crowd, items, groups, is_extreme, cost):
                 single, culprit = value, item
         is_because = single > verdict or best[user] <= 0
         by_item.append(culprit if is_because else -1)
-        scores.append(score - cost)
+        scores.append(score - (cost if is_extreme else 2 * cost))
         verdicts.append(max(verdict, single) - cost)
     return np.array(scores), np.array(verdicts), np.array(by_item)
 
@@ -302,7 +302,8 @@ def test_crowds_are_named_if_nothing_else_explains_a_member(given):
     blamed = np.array([False, False, True, True, False, True])
     level = level_of(given, crowd=crowd)
     (found,) = _verdicts.explained(level, fake, blamed, rated)
-    assert facts(found) == ([2, 3], [0, 2], 4.0, 1, 2, 1.0, 7.5, True)
+    # All who are called fake and share an item, wherever else they are blamed.
+    assert facts(found) == ([0, 1, 2, 3, 4], [0, 2], 4.0, 1, 5, 1.0, 7.5, True)
     level = level_of(given, groups_of(([0, 3], 2, 2, 0.5, 4)), crowd=crowd)
     assert [facts(group)[1] for group in _verdicts.explained(level, fake, blamed, rated)] == [
         [0, 3], [0, 2],
