@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from skrecsec.detection._copies import Originals, copied_shares
 from skrecsec.detection._features import ProfileFeatures
+from skrecsec.detection._suspects import ranks_of
 
 _N_FOLDS = 3
 # The oddest of those who count as genuine are left out in the second round.
@@ -84,7 +85,7 @@ def cross_fit(classifier, judged, crowd, fakes, who, counts, is_trusted, rng):
             fitted.append(clone(classifier).fit(X, y))
             members = fold == number
             oddness[members] = _probabilities(fitted[-1], judged[members])
-        left_out = (oddness >= np.quantile(oddness, 1 - _LEFT_OUT)) & ~is_trusted
+        left_out = (ranks_of(oddness) <= _LEFT_OUT * n_users) & ~is_trusted
     return fitted, oddness
 
 

@@ -35,14 +35,14 @@ class CopyAttackTransformer(BaseAttackTransformer):
 
 @pytest.fixture(scope="module")
 def clean():
-    return make_ratings(300, 200, density=0.1, random_state=0)
+    return make_ratings(300, 300, density=0.12, random_state=0)
 
 
 @pytest.fixture(scope="module")
 def copied(clean):
-    """Ratings of which the last 9 rows are copies that push an item which many rate highly."""
+    """Ratings of which the last 9 rows are copies that push an item which six users rate highly."""
     counts = np.bincount(clean.indices[clean.data == 5], minlength=clean.shape[1])
-    target = int(np.flatnonzero(counts == 12)[0])
+    target = int(np.flatnonzero(counts == 6)[0])
     attack = CopyAttackTransformer(target_items=[target], random_state=0).fit(clean)
     return sp.csr_array(sp.vstack([clean, attack.poison_], format="csr")), target
 
@@ -101,7 +101,7 @@ def test_a_copy_is_all_copied_and_its_original_is_not():
 # --- simulations ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("check", attack_checks())
+@pytest.mark.parametrize("check", list(attack_checks()))
 def test_the_simulated_copies_are_an_attack(check):
     check(CopiedProfiles())
 
@@ -185,7 +185,7 @@ def test_copies_are_found_where_the_scan_is_blind(copied, fitted, clean):
     X, target = copied
     n = clean.shape[0]
     scan = LockstepDetector().fit(X)
-    assert average_precision(scan.profile_scores_, n) < 0.8
+    assert average_precision(scan.profile_scores_, n) < 0.5
     assert average_precision(fitted.profile_scores_, n) > 0.95
     assert (fitted.labels_[n:] == -1).mean() > 0.8
     assert (fitted.labels_[:n] == -1).mean() <= 0.01
@@ -285,6 +285,7 @@ def test_bad_parameters_are_refused(clean, options, message):
         SimulatedAttackDetector(**options).fit(clean)
 
 
+@pytest.mark.slow
 def test_augmented_profiles_on_real_ratings(published_splits):
     """One random target, 1%: the scan is blind, and no attack of this kind was simulated."""
     X, _ = next(iter(published_splits))
