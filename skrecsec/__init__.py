@@ -20,6 +20,7 @@ from skrecsec.detection import (
     FraudarDetector,
     LockstepDetector,
     PCADetector,
+    SimulatedAttackDetector,
     SpectralDetector,
     UnRAPDetector,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "RandomAttackTransformer",
     "ReverseBandwagonAttackTransformer",
     "SegmentAttackTransformer",
+    "SimulatedAttackDetector",
     "SpectralDetector",
     "TCDRecommender",
     "TNAAttackTransformer",

@@ -86,6 +86,8 @@ def test_expected_failures_are_exactly_these(cls):
         expected = {"check_transformer_general", "check_transformer_data_not_an_array"}
     elif cls in DETECTORS:
         expected = {"check_outliers_fit_predict"}
+        if hasattr(cls, "predict"):  # whoever judges new profiles is asked for more
+            expected.add("check_outliers_train")
     elif cls in TRANSFORMERS:
         expected = set()
     else:

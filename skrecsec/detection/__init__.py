@@ -6,6 +6,7 @@ from skrecsec.detection._fraudar import FraudarDetector
 from skrecsec.detection._lockstep import LockstepDetector
 from skrecsec.detection._pca import PCADetector
 from skrecsec.detection._power import VisibleAttack, smallest_visible_attack, visible_attacks
+from skrecsec.detection._simulated import SimulatedAttackDetector
 from skrecsec.detection._spectral import SpectralDetector
 from skrecsec.detection._unrap import UnRAPDetector
 
@@ -15,6 +16,7 @@ __all__ = [
     "LockstepDetector",
     "PCADetector",
     "ProfileFeatures",
+    "SimulatedAttackDetector",
     "SpectralDetector",
     "UnRAPDetector",
     "VisibleAttack",
