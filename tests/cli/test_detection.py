@@ -32,19 +32,19 @@ def judged(seed, **options):
 
 
 def test_numbers_are_those_of_the_detector_in_all_repeats(few, capsys):
-    options = {"attack_size": 12, "knowledge": 1.0}
-    result = as_json(capsys, "--repeats", "3", "--attack-size", "12", "--knowledge", "1")
+    options = {"attack_size": 8, "knowledge": 1.0}
+    result = as_json(capsys, "--repeats", "3", "--attack-size", "8", "--knowledge", "1")
     found = result["detection"]
     is_fake, is_flagged = map(
         np.concatenate, zip(*(judged(seed, **options) for seed in (0, 1, 2)), strict=True)
     )
     assert found["detector"] == "lockstep"
-    assert found["fake_profiles"] == 36
-    assert found["genuine_users"] == 360
+    assert found["fake_profiles"] == 24
+    assert found["genuine_users"] == 240
     assert found["found"] == (is_fake & is_flagged).sum()
     assert found["missed"] == (is_fake & ~is_flagged).sum()
     assert found["wrongly_accused"] == (~is_fake & is_flagged).sum()
-    assert found["found"] + found["wrongly_accused"] > 0
+    assert found["found"] > 12
     assert 0 < found["average_precision"] <= 1
     assert 0 < found["roc_auc"] <= 1
     assert found["detection_seconds"] > 0
