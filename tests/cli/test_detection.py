@@ -40,7 +40,7 @@ def test_numbers_are_those_of_the_detector_in_all_repeats(few, capsys):
     )
     assert found["detector"] == "lockstep"
     assert found["fake_profiles"] == 24
-    assert found["genuine_users"] == 240
+    assert found["genuine_users"] == 360
     assert found["found"] == (is_fake & is_flagged).sum()
     assert found["missed"] == (is_fake & ~is_flagged).sum()
     assert found["wrongly_accused"] == (~is_fake & is_flagged).sum()
