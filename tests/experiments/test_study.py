@@ -326,6 +326,7 @@ def test_waves_suit_the_number_of_workers(ratings, n_workers, size):
     assert [repeat for wave in waves for repeat in wave] == list(range(30))
 
 
+@pytest.mark.slow
 def test_a_dask_cluster(ratings, expected):
     distributed = pytest.importorskip("distributed", reason="needs dask[distributed]")
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
