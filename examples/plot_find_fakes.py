@@ -70,29 +70,15 @@ for group in [*pipelines["Average"][-1].groups_[:3], *clean.groups_[:2]]:
 
 # %%
 # So before anybody is banned, look at the groups: at their score, which is the evidence in nats,
-# and at the profiles. Here are the ratings of the fake profiles that the first group has found,
-# above those of as many genuine users, for the items of the group and some others.
+# and at the profiles. :class:`~skrecsec.inspection.GroupDisplay` shows those of the first group,
+# above genuine ones with about as many ratings.
 import matplotlib.pyplot as plt
-import numpy as np
 
-attack, detector = pipelines["Average"][0], pipelines["Average"][-1]
-group = detector.groups_[0]
-poisoned = attack.fit_transform(X)
-popular = np.argsort(-np.bincount(poisoned.indices, minlength=X.shape[1]))[:40]
-columns = [*group.items, *np.setdiff1d(popular, group.items)]
-genuine = np.setdiff1d(np.arange(n_users), group.users)[: group.users.size]
-shown = poisoned[[*group.users, *genuine]][:, columns].toarray()
+from skrecsec.inspection import GroupDisplay
 
-figure, ax = plt.subplots(figsize=(8, 6), layout="constrained")
-image = ax.imshow(np.where(shown > 0, shown, np.nan), aspect="auto", cmap="viridis")
-ax.axhline(group.users.size - 0.5, color="black", linewidth=1)
-ax.axvline(group.items.size - 0.5, color="black", linewidth=1)
-ax.set(
-    xlabel=f"The {group.items.size} items of the group, and the most rated ones",
-    ylabel=f"{genuine.size} genuine users, and the {group.users.size} of the group",
-    title="Ratings of a group and of others (white: none)",
-)
-figure.colorbar(image, label="Rating", ticks=range(1, 6))
+figure, ax = plt.subplots(figsize=(9, 5.5), layout="constrained")
+poisoned = attacks["Average"].fit_transform(X)
+GroupDisplay.from_estimator(pipelines["Average"][-1], poisoned, ax=ax)
 plt.show()
 
 # %%
