@@ -7,6 +7,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 from sklearn.neighbors import NearestNeighbors
 
+from skrecsec.detection._counts import rows_of
 from skrecsec.detection._feature_statistics import (
     LOOK_ALIKE,
     Crowd,
@@ -45,7 +46,7 @@ def profile_features(X, at_top) -> np.ndarray:
     """Return eleven features of each profile: size, ratings, popularity, directions."""
     crowd = Crowd.of(X)
     found = describe(X, crowd, leading_directions(X, crowd), LOOK_ALIKE)
-    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    rows = rows_of(X)
     found["share_highest"] = np.bincount(rows, at_top) / np.diff(X.indptr)
     return np.column_stack([found[name] for name in LOOK_ALIKE])
 

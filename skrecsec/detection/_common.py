@@ -7,40 +7,13 @@ ratings of each, and that many users have so many of the items is as surprising 
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.special import gammaln
 from scipy.stats import poisson
 
 from skrecsec.base import SuspiciousGroup
+from skrecsec.detection._counts import log_choices, log_ratio, pattern_of_ratings
 
 # Items that so many of the users have are common to them, and so many of these are named.
 _SHARE, _MOST_ITEMS = 0.5, 8
-_TINY = 1e-300
-
-
-def pattern_of_ratings(X, kept=None) -> sp.csr_array:
-    """Return ones at the ratings, or at those kept."""
-    if kept is None:
-        return sp.csr_array((np.ones(X.nnz), X.indices, X.indptr), shape=X.shape)
-    indptr = np.concatenate([[0], np.cumsum(kept)])[X.indptr].astype(X.indptr.dtype)
-    return sp.csr_array((np.ones(indptr[-1]), X.indices[kept], indptr), shape=X.shape)
-
-
-def rows_of(X) -> np.ndarray:
-    """Return the row of each rating."""
-    return np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-
-
-def surprise(observed, expected):
-    """Return how surprising counts above the expected ones are, in nats, and 0 for others."""
-    observed, expected = np.asarray(observed, float), np.maximum(expected, _TINY)
-    excess = observed * np.log(np.maximum(observed, _TINY) / expected) - (observed - expected)
-    return np.where(observed > expected, excess, 0.0)
-
-
-def log_choices(n, k) -> float:
-    """Return the log of the number of sets of k among n."""
-    return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
 
 
 def common_items(B, users) -> np.ndarray:
@@ -48,7 +21,7 @@ def common_items(B, users) -> np.ndarray:
     r, c = np.diff(B.indptr), np.bincount(B.indices, minlength=B.shape[1])
     n_having = np.bincount(B[users].indices, minlength=B.shape[1])
     expected = r[users].sum() * c / max(B.nnz, 1)
-    values = surprise(n_having, expected)
+    values = log_ratio(n_having, expected)
     usable = np.flatnonzero((n_having >= max(_SHARE * len(users), 2)) & (values > 0))
     best = usable[np.lexsort((usable, -np.round(values[usable], 9)))]
     return np.sort(best[:_MOST_ITEMS])
@@ -80,7 +53,7 @@ def describe_group(X, B, users, items) -> SuspiciousGroup:
     values, counts = np.unique(block.data[block.data > 0], return_counts=True)
     return SuspiciousGroup(
         users, items, float(values[counts.argmax()]), least, n_users, expected,
-        float(surprise(n_users, expected) - cost),
+        float(log_ratio(n_users, expected) - cost),
     )  # fmt: skip
 
 

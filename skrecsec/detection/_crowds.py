@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skrecsec.detection._groups import LIFT, log_ratio
+from skrecsec.detection._counts import log_ratio
+from skrecsec.detection._groups import LIFT
 
 # In nats: how surprising the number of members has to be, and the items that they share.
 _LEAST_CROWD, _LEAST_ITEM = 6.0, 3.0

@@ -6,7 +6,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.base import BaseProfileDetector
-from skrecsec.detection._common import explain, rows_of
+from skrecsec.detection._common import explain
+from skrecsec.detection._counts import rows_of
 from skrecsec.detection._lockstep import LockstepDetector
 from skrecsec.utils._compat import Count, Number
 from skrecsec.utils._items import check_item_indices

@@ -8,13 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.base import BaseProfileDetector
-from skrecsec.detection._common import (
-    describe_group,
-    log_choices,
-    pattern_of_ratings,
-    rows_of,
-    surprise,
-)
+from skrecsec.detection._common import describe_group
+from skrecsec.detection._counts import log_choices, log_ratio, pattern_of_ratings, rows_of
 from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._compiling import jit
 from skrecsec.utils._registry import register
@@ -198,7 +193,7 @@ def find_blocks(B, n_blocks):
         expected = (r @ in_users) * (c @ in_items) / B.nnz
         n_inside = np.count_nonzero(B[in_users][:, in_items].data)
         users, items = np.flatnonzero(in_users), np.flatnonzero(in_items)
-        net = surprise(n_inside, expected) - log_choices(np.count_nonzero(r), users.size)
+        net = log_ratio(n_inside, expected) - log_choices(np.count_nonzero(r), users.size)
         net -= log_choices(np.count_nonzero(c), items.size)
         lift = n_inside / expected
         blocks.append(Block(users, items, float(densities.max()), float(lift), float(net)))

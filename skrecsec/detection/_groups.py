@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.special import gammaln
 
+from skrecsec.detection._counts import log_choices, log_ratio
 from skrecsec.utils._compiling import fast_jit, jit
 from skrecsec.utils._ranking import row_blocks
 
@@ -61,11 +61,6 @@ class Groups(NamedTuple):
     n_users: np.ndarray
     expected: np.ndarray
     net: np.ndarray
-
-
-def find_groups(B, surprise, *, n_seeds: int, max_items: int) -> Groups:
-    """Find groups in a pattern (CSR, ones), given how surprising each item is by itself."""
-    return search(B, surprise, n_seeds=n_seeds, max_items=max_items).found
 
 
 class Search(NamedTuple):
@@ -146,11 +141,6 @@ def members(B, items, min_items) -> np.ndarray:
     return np.flatnonzero(np.asarray(B[:, items].sum(axis=1)).ravel() >= min_items)
 
 
-def _seed_pairs(B, n_seeds):
-    """Return the pairs of items (n_pairs, 2) with the most surprising raters."""
-    return _most_surprising_pairs(B, n_seeds)[0]
-
-
 def _most_surprising_pairs(B, n):
     """Return the pairs of items (n_pairs, 2) with the most surprising raters, and what others have.
 
@@ -195,13 +185,6 @@ def _suspicious_pairs(surprise):
     return np.column_stack([items[first], items[second]])
 
 
-def log_ratio(observed, expected):
-    """Return how surprising counts above the expected ones are, 0 for others."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        surprise = observed * np.log(observed / expected) - (observed - expected)
-    return np.where(observed > expected, surprise, 0.0)
-
-
 def grow_groups(B, surprise, pairs, *, max_items: int, lift: float = LIFT) -> Groups:
     """Grow groups greedily from pairs of items (n_pairs, 2)."""
     by_item = B.tocsc()
@@ -209,7 +192,7 @@ def grow_groups(B, surprise, pairs, *, max_items: int, lift: float = LIFT) -> Gr
     usable = c >= FEWEST_PER_ITEM
     sizes = np.arange(max_items + 1)
     n_usable = max(int(usable.sum()), max_items)
-    costs = gammaln(n_usable + 1) - gammaln(sizes + 1) - gammaln(n_usable - sizes + 1) + np.log(3)
+    costs = log_choices(n_usable, sizes) + np.log(3)
     n_groups = len(pairs) * _KINDS.size
     items = np.full((n_groups, max_items), -1, dtype=np.int64)
     min_items, n_members = np.zeros((2, n_groups), dtype=np.int64)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
+from skrecsec.detection._counts import rows_of
 from skrecsec.utils._compiling import jit
 
 # Below so many ratings an item tells nothing of how often the level is given.
@@ -122,8 +123,8 @@ def log_coherence(X, at_level):
 
     Counted are pairs of users who gave the item the level, and rated another item both.
     """
-    n_users, n_items = X.shape
-    rows = np.repeat(np.arange(n_users), np.diff(X.indptr))
+    n_items = X.shape[1]
+    rows = rows_of(X)
     items = X.indices[at_level]
     order = np.argsort(items, kind="stable")
     raters = rows[at_level][order]

@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import LinearOperator, svds
 
 from skrecsec.base import BaseProfileDetector
-from skrecsec.detection._common import rows_of
+from skrecsec.detection._counts import rows_of
 from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete

@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from skrecsec.base import BaseAttackTransformer
+from skrecsec.detection._counts import rows_of
 from skrecsec.exceptions import UnsuitableRatingsWarning
 from skrecsec.utils._registry import find
 
@@ -146,7 +147,7 @@ def _shared_out(fakes, targets, rng):
     place = np.full(fakes.shape[1], -1)
     place[targets] = np.arange(targets.size)
     ranks = rng.permuted(np.tile(np.arange(targets.size), (fakes.shape[0], 1)), axis=1)
-    rows = np.repeat(np.arange(fakes.shape[0]), np.diff(fakes.indptr))
+    rows = rows_of(fakes)
     at = place[fakes.indices]
     dropped = (at >= 0) & (ranks[rows, at] >= _TARGETS_OF_A_SHARE)
     fakes = sp.csr_array(

@@ -10,7 +10,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from skrecsec.base import BaseProfileDetector
-from skrecsec.detection._common import explain, rows_of
+from skrecsec.detection._common import explain
+from skrecsec.detection._counts import rows_of
 from skrecsec.utils._compat import Count, Fraction, Number, StrOptions
 from skrecsec.utils._ranking import row_blocks
 from skrecsec.utils._registry import register

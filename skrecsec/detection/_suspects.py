@@ -12,7 +12,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from skrecsec.detection._balls import look_alikes, shared_items
-from skrecsec.detection._groups import FEWEST_PER_ITEM, LIFT, log_ratio
+from skrecsec.detection._counts import log_ratio, rows_of
+from skrecsec.detection._groups import FEWEST_PER_ITEM, LIFT
 from skrecsec.detection._items import examine_items
 from skrecsec.detection._verdicts import Pattern, cost
 
@@ -102,7 +103,7 @@ def find_meetings(X, numbers, levels, ranks) -> list[Meeting]:
 
 def _find_meeting(pattern, ranks, neighbors):
     B = pattern.ones()
-    rows = np.repeat(np.arange(B.shape[0]), np.diff(B.indptr))
+    rows = rows_of(B)
     evidence, n_oddest, n_met, expected = _surprise(B, rows, ranks)
     n_attackable = (np.bincount(B.indices, minlength=B.shape[1]) >= FEWEST_PER_ITEM).sum()
     price = np.log(max(n_attackable, 1)) + pattern.cost
@@ -152,7 +153,7 @@ def ranks_among(known, oddness) -> np.ndarray:
 
 def judge_new(X, meeting: Meeting, ranks):
     """Return scores and verdicts of new profiles (CSR), by where the oddest of a crowd meet."""
-    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    rows = rows_of(X)
     at = np.isclose(X.data, meeting.level) & (meeting.evidence[X.indices] > 0)
     rows, given = rows[at], X.indices[at]
     scores, verdicts = np.full(X.shape[0], NOTHING), np.full(X.shape[0], NOTHING)

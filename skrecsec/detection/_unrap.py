@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from skrecsec.base import BaseProfileDetector
-from skrecsec.detection._common import describe_group, pattern_of_ratings, rows_of
+from skrecsec.detection._common import describe_group
+from skrecsec.detection._counts import pattern_of_ratings, rows_of
 from skrecsec.utils._compat import Count, StrOptions
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete

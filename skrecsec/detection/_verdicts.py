@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from skrecsec.base import SuspiciousGroup
 from skrecsec.detection._balls import largest_of_rows
+from skrecsec.detection._counts import pattern_of_ratings, rows_of
 from skrecsec.detection._crowds import Crowd, find_crowd
 from skrecsec.detection._groups import FEWEST_PER_ITEM, Groups, best_nets, disjoint, members
 from skrecsec.detection._items import ItemEvidence
@@ -48,10 +49,7 @@ class Pattern(NamedTuple):
 
     def ones(self):
         """Return ones at the ratings of the level."""
-        indptr = np.concatenate([[0], np.cumsum(self.at_level)])[self.X.indptr]
-        indices = self.X.indices[self.at_level]
-        indptr = indptr.astype(indices.dtype)
-        return sp.csr_array((np.ones(indices.size), indices, indptr), shape=self.X.shape)
+        return pattern_of_ratings(self.X, self.at_level)
 
 
 def add_up(
@@ -76,7 +74,7 @@ def add_up(
         counted = np.where(counts, _positive(item_scores), 0.0)[B.indices] + bursts
         each = counted + _positive(shared)
         single = largest_of_rows(B, each, empty=-np.inf)
-        rows = np.repeat(np.arange(B.shape[0]), np.diff(B.indptr))
+        rows = rows_of(B)
         # Who is under suspicion because of an item: by the first that is as bad as the worst.
         because = (single > verdicts) | (group_scores <= 0)
         worst = (each == single[rows]) & because[rows]

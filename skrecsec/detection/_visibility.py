@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import gammaln
 
 from skrecsec.detection._agreement import CORRELATION, agreement_of, weigh
+from skrecsec.detection._counts import log_choices, log_ratio
 from skrecsec.detection._groups import (
     _N_SUSPICIOUS,
     FEWEST_IN_PAIR,
     FEWEST_PER_ITEM,
     LIFT,
-    log_ratio,
     search,
 )
 from skrecsec.detection._items import (
@@ -119,7 +118,7 @@ def _group_surprise(n_fakes, n_targets, n_ratings, n_given, z, n_usable, backgro
     most_items = LockstepDetector().max_items
     sizes = np.arange(2, min(n_targets, most_items) + 1)
     n_usable = max(n_usable, most_items)
-    costs = gammaln(n_usable + 1) - gammaln(sizes + 1) - gammaln(n_usable - sizes + 1)
+    costs = log_choices(n_usable, sizes)
     r, n_with, total = _users(n_fakes, n_targets, background)
     chances = np.minimum(r * (n_given + n_fakes) / total, 1)
     expected = LIFT ** (sizes - 1) * (n_with @ chances[:, None] ** sizes)

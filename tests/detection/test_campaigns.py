@@ -66,7 +66,7 @@ def test_campaigns_have_to_stand_out_by_more(campaigns):
     nothing = np.zeros(X.shape[1])
     result = _groups.search(B, nothing, n_seeds=500, max_items=8)
     assert result.are_campaigns
-    pairs = _groups._seed_pairs(B, 500)
+    pairs, _ = _groups._most_surprising_pairs(B, 500)
     grown = _groups.grow_groups(B, nothing, pairs, max_items=8)
     np.testing.assert_allclose(result.found.net, grown.net - 4)
     assert result.lift == _groups.LIFT

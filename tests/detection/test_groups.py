@@ -10,7 +10,13 @@ from scipy.optimize import brentq
 from sklearn import config_context
 
 from skrecsec.detection import _groups
+from skrecsec.detection._counts import log_ratio
 from skrecsec.utils.validation import check_ratings
+
+
+def seed_pairs(B, n_seeds):
+    """Return the pairs of items from which groups grow."""
+    return _groups._most_surprising_pairs(B, n_seeds)[0]
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +214,7 @@ def test_another_lift_is_what_growing_at_it_would_say(shared_out):
 
 def test_the_greedy_search_finds_the_best_group_of_a_small_matrix(pattern):
     B, surprise = pattern.toarray(), np.zeros(30)
-    found = _groups.find_groups(pattern, surprise, n_seeds=500, max_items=3)
+    found = _groups.search(pattern, surprise, n_seeds=500, max_items=3).found
     best = max(
         net_surprise(B, list(items), j, 2.0, surprise)
         for size in (2, 3)
@@ -223,7 +229,7 @@ def test_the_greedy_search_finds_the_best_group_of_a_small_matrix(pattern):
 
 @pytest.mark.parametrize("max_items", [2, 4])
 def test_users_have_the_best_group_that_they_are_in(max_items, pattern):
-    found = _groups.find_groups(pattern, np.zeros(30), n_seeds=500, max_items=max_items)
+    found = _groups.search(pattern, np.zeros(30), n_seeds=500, max_items=max_items).found
     B = pattern.toarray()
     expected = np.full(300, -np.inf)
     for items, j, _, _, net in zip(*found, strict=True):
@@ -261,14 +267,14 @@ def test_many_groups_are_taken_for_tastes(n_blocks, lift, monkeypatch):
     for block in range(n_blocks):
         B[10 * block : 10 * block + 10, 4 * block : 4 * block + 4] = 1
     X, nothing = check_ratings(B), np.zeros(60)
-    grown = _groups.grow_groups(X, nothing, _groups._seed_pairs(X, 500), max_items=4)
+    grown = _groups.grow_groups(X, nothing, seed_pairs(X, 500), max_items=4)
     found = _groups.search(X, nothing, n_seeds=500, max_items=4)
     assert found.lift == lift
     expected = _groups.at_lift(grown, lift)
     np.testing.assert_array_equal(found.found.net, expected.net)
     np.testing.assert_array_equal(found.found.items, expected.items)
     assert len(plain_disjoint(_groups.at_lift(grown, 2.0), 3.0)) == n_blocks
-    again = _groups.find_groups(X, nothing, n_seeds=500, max_items=4)
+    again = _groups.search(X, nothing, n_seeds=500, max_items=4).found
     np.testing.assert_array_equal(again.net, expected.net)
 
 
@@ -335,7 +341,7 @@ def tied():
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 20, 33, 100])
 def test_seeds_are_the_most_surprising_pairs(n, tied, pattern):
     for B in (tied, pattern):
-        found = _groups._seed_pairs(B, n)
+        found = seed_pairs(B, n)
         assert (found[:, 0] < found[:, 1]).all()
         assert set(map(tuple, found.tolist())) == plain_seeds(B.toarray(), n)
         assert len(found) <= n
@@ -343,11 +349,11 @@ def test_seeds_are_the_most_surprising_pairs(n, tied, pattern):
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 20, 33, 100])
 def test_seeds_do_not_depend_on_blocks_or_the_order_of_items(n, tied):
-    expected = set(map(tuple, _groups._seed_pairs(tied, n).tolist()))
+    expected = set(map(tuple, seed_pairs(tied, n).tolist()))
     for seed in range(6):
         order = np.random.default_rng(seed).permutation(30)
         with config_context(working_memory=1e-4 if seed % 2 else 1e-3):
-            found = _groups._seed_pairs(sp.csr_array(tied[:, order]), n)
+            found = seed_pairs(sp.csr_array(tied[:, order]), n)
         assert {tuple(sorted(order[pair].tolist())) for pair in found} == expected
 
 
@@ -385,7 +391,7 @@ def test_groups_grow_from_items_that_are_odd_by_themselves():
     B[:3, [0, 1]] = 1
     surprise = np.zeros(12)
     X = check_ratings(B)
-    assert (0, 1) not in set(map(tuple, _groups._seed_pairs(X, 100).tolist()))
+    assert (0, 1) not in set(map(tuple, seed_pairs(X, 100).tolist()))
 
     def has_grown(found):
         return any(set(row[0]) == {0, 1} for row in as_rows(found.found))
@@ -402,12 +408,12 @@ def test_members_gave_so_many_of_the_items_the_level(pattern):
 
 
 def test_surprise_of_counts():
-    got = _groups.log_ratio(np.array([0, 1, 5, 5, 3]), np.array([0.0, 2, 5, 2, 0.5]))
+    got = log_ratio(np.array([0, 1, 5, 5, 3]), np.array([0.0, 2, 5, 2, 0.5]))
     np.testing.assert_allclose(got, [0, 0, 0, llr(5, 2), llr(3, 0.5)])
 
 
 def test_a_pattern_without_pairs_has_no_groups():
     B = sp.csr_array(np.eye(5))
-    groups = _groups.find_groups(B, np.zeros(5), n_seeds=10, max_items=8)
+    groups = _groups.search(B, np.zeros(5), n_seeds=10, max_items=8).found
     assert groups.net.size == 0
     assert (_groups.best_nets(groups, B) == -np.inf).all()

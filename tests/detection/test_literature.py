@@ -13,7 +13,8 @@ from skrecsec import (
     UnRAPDetector,
 )
 from skrecsec.datasets import make_ratings
-from skrecsec.detection._common import common_items, describe_group, pattern_of_ratings, surprise
+from skrecsec.detection._common import common_items, describe_group
+from skrecsec.detection._counts import log_ratio, pattern_of_ratings
 
 DETECTORS = [
     PCADetector(),
@@ -99,8 +100,8 @@ def test_the_unit_of_ratings_does_not_matter(detector, unit):
 
 
 def test_surprise_is_that_of_a_poisson():
-    np.testing.assert_allclose(surprise([3, 8], [3.0, 2.0]), [0, 8 * np.log(4) - 6])
-    assert surprise(2, 5.0) == 0
+    np.testing.assert_allclose(log_ratio([3, 8], [3.0, 2.0]), [0, 8 * np.log(4) - 6])
+    assert log_ratio(2, 5.0) == 0
 
 
 def test_what_users_have_in_common():
