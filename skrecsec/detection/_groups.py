@@ -22,8 +22,8 @@ LIFT = 2.0
 LIFTS = (2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0)
 # The lift is the least at which at most so many disjoint groups stand out by so much.
 _MOST_GROUPS, _NOTABLE = 3, 3.0
-# More disjoint groups at such a lift are no matter of taste, but campaigns; each has to stand out
-# by so much more then.
+# More disjoint groups at such a lift, of mostly other users, are no matter of taste, but campaigns;
+# each has to stand out by so much more then.
 _MOST_TASTE, _MOST_GROUPS_OF_TASTE, _COST_OF_CAMPAIGNS = 7.0, 5, 4.0
 # Kinds of groups: all items of T (0), at least two of them, at least three.
 _KINDS = np.array([0, 2, 3])
@@ -97,7 +97,7 @@ def search(B, surprise, *, n_seeds: int, max_items: int, n_to_come: int = 0) -> 
     groups = grow_groups(
         B, surprise, np.vstack([pairs, _suspicious_pairs(surprise)]), max_items=max_items
     )
-    if len(disjoint(at_lift(groups, _MOST_TASTE), _NOTABLE)) > _MOST_GROUPS_OF_TASTE:
+    if _n_of_other_users(at_lift(groups, _MOST_TASTE), B) > _MOST_GROUPS_OF_TASTE:
         return Search(LIFT, floor, groups._replace(net=groups.net - _COST_OF_CAMPAIGNS), True)
     for lift in LIFTS:
         weighed = at_lift(groups, lift)
@@ -126,6 +126,21 @@ def disjoint(groups: Groups, least: float = 0.0) -> list[int]:
             kept.append(place)
             taken |= items
     return kept
+
+
+def _n_of_other_users(groups, B) -> int:
+    """Count disjoint groups that stand out, of which half of the members are in no better one.
+
+    Profiles that share many items make many groups, and are one campaign.
+    """
+    is_member = np.zeros(B.shape[0], dtype=bool)
+    n_groups = 0
+    for place in disjoint(groups, _NOTABLE):
+        items = groups.items[place][groups.items[place] >= 0]
+        users = members(B, items, groups.min_items[place])
+        n_groups += bool(2 * (~is_member[users]).sum() >= users.size)
+        is_member[users] = True
+    return n_groups
 
 
 def best_nets(groups: Groups, B) -> np.ndarray:

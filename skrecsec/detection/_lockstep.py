@@ -115,11 +115,12 @@ class LockstepDetector(BaseProfileDetector):
     them, and the level has to be the highest or the lowest. Whom it calls fake has the lowest
     scores.
 
-    Where more than five groups without a common item stand out at :math:`\lambda = 7`, tastes do
-    not explain them: there are *campaigns*, of many items, by many profiles, with little evidence
-    against each. Then groups need not agree, but stand out by 7 nats; what speaks against items is
-    added up and handed on to their raters, and to look-alikes, six times; and fake are members of
-    groups that are more suspect than half of the users by that, too.
+    Where more than five groups of other items, and mostly of other users, stand out at
+    :math:`\lambda = 7`, tastes do not explain them: there are *campaigns*, of many items, by many
+    profiles, with little evidence against each. Then groups need not agree, but stand out by 7
+    nats; what speaks against items is added up and handed on to their raters, and to look-alikes,
+    six times; and fake are members of groups that are more suspect than half of the users by that,
+    too.
 
     Time for a level: O(n_seeds (n_users + ratings of the raters of a group)), O(sum of squared row
     sums) for the pairs, and a search of neighbors in eleven dimensions. Memory is O(n_ratings +

@@ -110,3 +110,16 @@ def test_pushed_items_do_not_set_the_spread_of_coherence_alone():
     coherence[-1] = 0.5  # an item like any other, among eight that were pushed alike
     surprise = _items.coherence_surprise(coherence, n_given)
     assert surprise[-1] < 3
+
+
+@pytest.mark.parametrize(("same_users", "n_campaigns"), [(True, 1), (False, 6)])
+def test_profiles_that_share_many_items_are_one_campaign(same_users, n_campaigns):
+    # Six groups of two items without a common one, each by ten users: the same ones, or others.
+    pairs = np.arange(12).reshape(6, 2)
+    dense = np.zeros((60, 12))
+    for place, pair in enumerate(pairs):
+        first = 0 if same_users else 10 * place
+        dense[first : first + 10, pair] = 1
+    net = np.arange(16.0, 10.0, -1.0)
+    groups = _groups.Groups(pairs, np.full(6, 2), np.full(6, 10), np.full(6, 0.1), net)
+    assert _groups._n_of_other_users(groups, sp.csr_array(dense)) == n_campaigns
