@@ -69,6 +69,10 @@ pages_without_siblings = [
     "profile_features",
     "detectors",
     "reproduction",
+    "other_toolkits",
+    "troubleshooting",
+    "glossary",
+    "responsible_use",
     "generated/changelog",
     "generated/contributing",
 ]
