@@ -83,6 +83,7 @@ class CoAttackTransformer(BaseAttackLossTransformer):
     """
 
     _n_models = 1
+    _ranks_fillers = True
 
     _parameter_constraints: dict = {
         **BaseAttackLossTransformer._parameter_constraints,
