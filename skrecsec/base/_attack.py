@@ -120,7 +120,7 @@ class BaseAttackTransformer(
         profile_lengths="fixed",
         obfuscation=None,
         evade=None,
-        max_detected=0.1,
+        max_detected=0.2,
         keep_ratings=False,
         random_state=None,
     ):
@@ -190,7 +190,7 @@ class BaseAttackTransformer(
         """Return the fake profiles, (n_profiles, n_items), the target items and the known users."""
         check_scale(levels)
         warn_of_one_level(self.goal, levels)
-        target_rng, known_rng, *rngs = spawn_generators(self.random_state, 5)
+        target_rng, known_rng, *rngs, detector_rng = spawn_generators(self.random_state, 5)
         targets = choose_targets(
             X,
             self.target_items,
@@ -213,13 +213,13 @@ class BaseAttackTransformer(
         def craft(step):
             return self._craft_step(step, known, targets, levels, copy.deepcopy(rngs))
 
+        detector_seed = int(detector_rng.integers(np.iinfo(np.int32).max))
         self.evasion_ = None
         if self.evade is None:
             return craft(first), targets, known_users
 
         def detected(fakes):
-            rng = copy.deepcopy(rngs[-1])
-            return share_detected(self.evade, known, fakes, fakes.shape[0], rng)
+            return share_detected(self.evade, known, fakes, detector_seed)
 
         steps = find_steps(first, targets.size, levels.size)
         poison, self.evasion_ = evading(craft, detected, steps, self.max_detected)
@@ -227,7 +227,7 @@ class BaseAttackTransformer(
 
     def _craft_step(self, step, known, targets, levels, rngs):
         """Return the fake profiles of a step; equal generators make equal ones."""
-        profile_rng, disguise_rng, _ = rngs
+        profile_rng, disguise_rng = rngs
         plan = make_plan(
             step.disguise,
             known=known,

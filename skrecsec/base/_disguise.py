@@ -16,8 +16,8 @@ from skrecsec.utils._rating_statistics import rating_statistics
 
 OBFUSCATIONS = ("noise", "user-shifting", "popular")
 
-# How many rating levels, counted from the extreme one, "mixed" has.
-_MIXED = 2
+# How many rating levels, counted from the extreme one, there have to be.
+_N_LEVELS = {"top": 1, "near-top": 2, "mixed": 2}
 
 # Popular items are this share of those that anybody known has rated.
 _POPULAR = 0.2
@@ -73,7 +73,7 @@ def make_plan(
 
 def extreme_levels(target_rating: str | int, goal: str, levels: np.ndarray) -> np.ndarray:
     """Return the levels that targets are rated with, the extreme one first."""
-    n_wanted = {"top": 1, "near-top": 2, "mixed": _MIXED}.get(target_rating, target_rating)
+    n_wanted = _N_LEVELS[target_rating] if isinstance(target_rating, str) else int(target_rating)
     if n_wanted > levels.size:
         levels_there = "there is one level only" if levels.size == 1 else f"there are {levels.size}"
         raise ValueError(

@@ -32,14 +32,13 @@ def find_steps(first: Step, n_targets: int, n_levels: int) -> Iterator[Step]:
     """Yield ways to attack, from the one that was asked for to the least conspicuous one.
 
     Each gives the targets fewer ratings than the one before, or the same number less alike: the
-    targets of a profile are halved down to one, each time also with mixed levels; then the number
-    of profiles is.
+    targets of a profile are halved down to one, each time also with mixed and with all levels;
+    then the number of profiles is.
     """
     n_profiles, disguise = first
     asked = disguise.targets_per_profile
     n_each = n_targets if asked in (None, "all") else min(int(asked), n_targets)
-    mixes = disguise.target_rating in ("top", "near-top") and n_levels > 1
-    ratings = [disguise.target_rating, *(["mixed"] if mixes else [])]
+    ratings = _milder_ratings(disguise.target_rating, n_levels)
     while True:
         for rating in ratings:
             yield Step(
@@ -62,21 +61,35 @@ def find_steps(first: Step, n_targets: int, n_levels: int) -> Iterator[Step]:
         yield Step(n_profiles, fewest)
 
 
-def share_detected(detector, known, fakes, n_shown: int, rng: np.random.Generator) -> float:
-    """Return the share of the fake profiles that a detector flags among the known ones.
+def _milder_ratings(asked, n_levels):
+    """Return what targets can be rated with: what was asked for, and what varies more."""
+    n_asked = {"top": 1, "near-top": 1, "mixed": 2}.get(asked, asked)
+    more = {n_levels: n_levels, 2: "mixed"}  # the same where there are two
+    more = dict(sorted(more.items()))
+    return [asked, *(rating for number, rating in more.items() if n_asked < number <= n_levels)]
 
-    `n_shown` of them are shown to it, drawn at random.
+
+def share_detected(detector, known, fakes, seed: int) -> float:
+    """Return the share of the fake profiles that a detector finds among the known ones.
+
+    All of them are shown to it, though the known users are fewer than those that they are to join:
+    with fewer of them, what they have in common would stand out less than it will. Found are those
+    that are flagged and, where there are `profile_scores_`, those among the most abnormal profiles,
+    as many as there are fakes: another threshold than the detector's own would find them.
     """
-    shown = np.sort(rng.choice(fakes.shape[0], n_shown, replace=False))
-    detector = with_seed(detector, int(rng.integers(np.iinfo(np.int32).max)))
-    crowd = sp.csr_array(sp.vstack([known, fakes[shown]], format="csr"))
+    detector = with_seed(detector, seed)
+    crowd = sp.csr_array(sp.vstack([known, fakes], format="csr"))
     labels = np.asarray(detector.fit_predict(crowd))
     if labels.shape != crowd.shape[:1]:
         raise ValueError(
             f"evade must return a label for each of the {crowd.shape[0]} profiles, "
             f"{type(detector).__name__} returned an array of shape {labels.shape}."
         )
-    return float((labels[known.shape[0] :] == -1).mean())
+    is_found = labels == -1
+    scores = getattr(detector, "profile_scores_", None)
+    if scores is not None:
+        is_found |= scores < np.sort(scores)[fakes.shape[0]]
+    return float(is_found[known.shape[0] :].mean())
 
 
 def evading(
@@ -90,21 +103,20 @@ def evading(
     Where none is, those of the step that is detected least, the first of equal ones, with a
     warning.
     """
-    best, n_tried = None, 0
-    for step in steps:
-        n_tried += 1
-        fakes = craft(step)
-        share = detected(fakes)
-        if best is None or share < best[1]["detected"]:
-            best = fakes, {**step.settings(), "detected": share}
+    evasion: dict = {"detected": np.inf}
+    for n_tried, step in enumerate(steps, start=1):
+        tried = craft(step)
+        share = detected(tried)
+        if share < evasion["detected"]:
+            fakes, evasion = tried, {**step.settings(), "detected": share}
+        evasion["n_tried"] = n_tried
         if share <= max_detected:
             break
-    fakes, evasion = best
     if evasion["detected"] > max_detected:
         warnings.warn(
-            f"However the fake profiles were disguised, the detector flagged at least "
+            f"However the fake profiles were disguised, the detector found at least "
             f"{evasion['detected']:.0%} of them, more than max_detected={max_detected:g}.",
             EvasionWarning,
             stacklevel=4,
         )
-    return fakes, {**evasion, "n_tried": n_tried}
+    return fakes, evasion

@@ -39,12 +39,16 @@ obfuscation : {"noise", "user-shifting", "popular"} or None, default={default(ob
 evade : detector or None, default={default(evade)}
     A detector in the loop, any estimator whose `fit_predict` returns -1 for fake profiles; it is
     cloned. The attack begins as it is set, and hides more and more until the detector, shown
-    the known profiles and the fake ones, flags few enough: with half as many targets in each
-    profile, mixed levels, half as many profiles. It is crafted once for every step.
+    the known profiles and all fake ones, finds few enough: with half as many targets in each
+    profile, with mixed and then all levels, and at last with half as many profiles. It is
+    crafted anew for every step.
 
 max_detected : float, default={default(max_detected)}
-    Share of the fake profiles, in [0, 1], that `evade` may flag. If it flags more whatever is
-    tried, the least detected step is taken, with a warning.
+    Share of the fake profiles, in [0, 1], that `evade` may find: those that it flags and, if it
+    has `profile_scores_`, those among the most abnormal profiles, as many as there are fake
+    ones, so that neither its threshold nor another is exceeded. If it finds more whatever is
+    tried, the step in which it finds least is taken, with an
+    :class:`~skrecsec.exceptions.EvasionWarning`.
 """[1:-1]
 
 TEXTS["threat_model"] = r"""
@@ -104,7 +108,7 @@ rating_levels_ : ndarray of shape (n_levels,)
 
 evasion_ : dict or None
     With `evade`, the settings that were chosen: those parameters with which the attack crafts
-    the same profiles without a detector, and `detected`, the share of them that it flagged, and
+    the same profiles without a detector, `detected`, the share of them that it found, and
     `n_tried`, the number of steps.
 """[1:-1]
 
