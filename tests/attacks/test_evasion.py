@@ -365,7 +365,7 @@ def test_bad_parameters(ratings):
 
 def test_a_study_takes_attacks_that_hide():
     X = make_ratings(60, 70, density=0.2, random_state=0)
-    hiding = RandomAttackTransformer(evade=Suspicious(1), targets_per_profile=2)
+    hiding = RandomAttackTransformer(evade=Suspicious(1), max_detected=1, n_fillers=9)
     study = robustness_study(
         X,
         attacks={"Hiding": hiding},
