@@ -7,22 +7,19 @@ seconds of processor time of a fit. The first lines of a dataset are for its cle
     python benchmarks/bench_detection.py --splits PATH --data-home PATH [--dataset ...] [--seeds 3]
         [--detector lockstep pca ...] [--json FILE]
 
-Targets are shared out by `--targets-per-profile`: each fake profile keeps so many of them, all
-combinations of targets equally often. `--rating below` gives targets the second highest level,
-`mixed` one of the highest two.
+`--targets-per-profile`, `--target-rating`, `--profile-lengths` and `--obfuscation` are those of the
+attacks.
 
 `--splits` is a folder with {filmtrust,ml-100k}.{train,test}.rating and ml-1m.test.item. `--levels`
 is for the lockstep detector alone. `--json` writes all figures to a file as well.
 """
 
 import argparse
-import itertools
 import json
 import time
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 from bench_attacks import ATTACKS
 from bench_quality import NAMES, published_split
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -46,7 +43,11 @@ def main():
     parser.add_argument("--attack-size", type=float, default=0.03)
     parser.add_argument("--n-targets", type=int, default=5)
     parser.add_argument("--targets-per-profile", type=int, default=None)
-    parser.add_argument("--rating", choices=["top", "below", "mixed"], default="top")
+    ratings = ["top", "near-top", "mixed"]
+    parser.add_argument("--target-rating", choices=ratings, default="top")
+    parser.add_argument("--profile-lengths", choices=["fixed", "genuine"], default="fixed")
+    obfuscations = ["noise", "user-shifting", "popular"]
+    parser.add_argument("--obfuscation", choices=obfuscations, default=None)
     parser.add_argument("--goal", default="push")
     parser.add_argument("--levels", default="all")
     parser.add_argument("--seeds", type=int, default=3)
@@ -76,9 +77,13 @@ def main():
                         knowledge=args.knowledge,
                         attack_size=args.attack_size,
                         goal=args.goal,
+                        targets_per_profile=args.targets_per_profile,
+                        target_rating=args.target_rating,
+                        profile_lengths=args.profile_lengths,
+                        obfuscation=args.obfuscation,
                         random_state=seed,
                     )
-                    poisoned = varied(attack.fit(X), X, args)
+                    poisoned = attack.fit_transform(X)
                     for detector_name, detector in made.items():
                         figures = measured(detector, poisoned, X.shape[0], attack.target_items_)
                         rows[detector_name].append(figures)
@@ -98,21 +103,6 @@ def line(figures):
         f"flagged {figures['flagged']:.4f}, targets named {figures['targets named']:.1f}, "
         f"{figures['seconds']:.2f} s"
     )
-
-
-def varied(attack, X, args):
-    """Return ratings with the profiles of an attack, whose targets are shared out or rated less."""
-    fakes, targets = attack.poison_.tolil(), attack.target_items_
-    rng = np.random.default_rng(attack.random_state)
-    levels = np.unique(X.data)[-2:]
-    subsets = list(itertools.combinations(targets, args.targets_per_profile or len(targets)))
-    for row in range(fakes.shape[0]):
-        kept = subsets[row % len(subsets)]
-        fakes[row, np.setdiff1d(targets, kept)] = 0
-        if args.rating != "top":
-            for item in kept:
-                fakes[row, item] = levels[0] if args.rating == "below" else rng.choice(levels)
-    return sp.csr_array(sp.vstack([X, fakes]))
 
 
 def measured(detector, poisoned, n_genuine, targets):

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-__all__ = ["UnsuitableRatingsWarning"]
+__all__ = ["EvasionWarning", "UnsuitableRatingsWarning"]
+
+
+class EvasionWarning(UserWarning):
+    """An attack with a detector in its loop did not get past it.
+
+    See Also
+    --------
+    skrecsec.base.BaseAttackTransformer : Has the parameters `evade` and `max_detected`.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from skrecsec.exceptions import EvasionWarning
+    >>> warnings.filterwarnings("error", category=EvasionWarning)  # doctest: +SKIP
+    """
 
 
 class UnsuitableRatingsWarning(UserWarning):

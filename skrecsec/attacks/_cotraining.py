@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
 
 from skrecsec.attacks._attack_loss import BaseAttackLossTransformer
 from skrecsec.attacks._fillers import average_profiles, highest_fillers, profiles_from_fillers
+from skrecsec.attacks._filter_game import FilterGame
 from skrecsec.base import complete_profiles
 from skrecsec.training import (
     SOLVERS,
@@ -21,7 +24,7 @@ from skrecsec.training import (
     plan_tiles,
     train,
 )
-from skrecsec.utils._compat import Count, Number, StrOptions
+from skrecsec.utils._compat import Count, HasMethods, Number, StrOptions
 from skrecsec.utils._memory import check_memory
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -82,7 +85,8 @@ class CoAttackTransformer(BaseAttackLossTransformer):
     (103, 80)
     """
 
-    _n_models = 1
+    _n_models: int = 1
+    _ranks_fillers = True
 
     _parameter_constraints: dict = {
         **BaseAttackLossTransformer._parameter_constraints,
@@ -121,6 +125,7 @@ class CoAttackTransformer(BaseAttackLossTransformer):
         data = RatingData.from_matrix(ratings, 0.0, rng, levels=budget.rating_levels)
         factors = initial_factors(self._n_models, *ratings.shape, self.n_factors, rng)
         term = self._attack_term(known, budget, ratings.nnz)
+        game = self._filter_game(known, data, budget, rng)
         import_solver(self.solver)
         with single_threaded():
             solver = make_solver(
@@ -131,19 +136,27 @@ class CoAttackTransformer(BaseAttackLossTransformer):
                 batch_size=self.batch_size,
                 sigmoid=self.output == "sigmoid",
             )
-            surrogate = train(solver, self._schedule(solver, term, rng))
-            return _highest_predictions(
-                surrogate.user_factors[0, n_known:],
-                surrogate.item_factors[0],
-                budget,
-                self.output == "sigmoid",
+            surrogate = train(solver, self._schedule(solver, term, game, rng))
+            fillers = self._predict_fillers(
+                surrogate.user_factors[0, n_known:], surrogate.item_factors[0], budget
             )
+            return fillers if game is None else game.answer(fillers)
 
-    def _schedule(self, solver, term, rng):
+    def _predict_fillers(self, user_factors, item_factors, budget):
+        return _highest_predictions(user_factors, item_factors, budget, self.output == "sigmoid")
+
+    def _filter_game(self, known, data, budget, rng):
+        """Return the game against a filter, if there is one."""
+        return
+
+    def _schedule(self, solver, term, game, rng):
         def pretrain():
             solver.run_pairs(plan_pairs(solver.data, rng))
 
         def attack():
+            if game is not None:
+                user_factors, item_factors = solver.factors()
+                game.play(solver, user_factors[0], item_factors[0])
             self._run_epoch(solver, term, rng)
 
         for epoch in range(self.max_iter):
@@ -161,12 +174,17 @@ class GCoAttackTransformer(CoAttackTransformer):
 
     As :class:`CoAttackTransformer`, but against a surrogate that defends itself: three models that
     label data for one another, as in :class:`~skrecsec.recommenders.TCDRecommender`. What the fake
-    users rate is taken from the first model.
+    users rate is taken from the first model. Or the surrogate defends itself by a filter.
 
     Parameters
     ----------
+    defense : "tcd", detector or list of both, default="tcd"
+        How the surrogate defends itself: as the paper's defense does, by a detector, any estimator
+        whose `fit_predict` returns -1 for fake profiles, which is cloned, or by both.
+
     pseudo_label_ratio : float, default=1.0
-        Random share of the cells, in (0, 1], that are looked at for pseudo-ratings in each epoch.
+        Random share of the cells, in (0, 1], that are looked at for pseudo-ratings in each epoch;
+        without ``"tcd"`` it is not used.
 
     %(surrogate)s
 
@@ -183,6 +201,12 @@ class GCoAttackTransformer(CoAttackTransformer):
     attack loss. An epoch takes O((n_known_ratings + n_known_users n_items) n_factors) time, with a
     larger constant than the attack without a game.
 
+    The game against a detector is our own. Before each epoch with an attack loss it judges the
+    known profiles and those that the fake users would have by now; the ratings of those that it
+    flags do not count in the epoch. In the end a fake user whose profile is flagged takes the last
+    one that was not. Without ``"tcd"`` the surrogate is that of :class:`CoAttackTransformer`. The
+    detector is fitted in every epoch.
+
     References
     ----------
     .. [1] Q. Wang, C. Wu, D. Lian, E. Chen, "Securing Recommender System via Cooperative
@@ -194,18 +218,46 @@ class GCoAttackTransformer(CoAttackTransformer):
     (103, 80)
     """
 
-    _n_models = 3
-
     _parameter_constraints: dict = {
         **CoAttackTransformer._parameter_constraints,
+        "defense": [StrOptions({"tcd"}), HasMethods(["fit_predict"]), list, tuple],
         "pseudo_label_ratio": [Number(0, 1, closed="right")],
     }
 
-    def __init__(self, *, pseudo_label_ratio=1.0, max_iter=30, **surrogate):
+    def __init__(self, *, defense="tcd", pseudo_label_ratio=1.0, max_iter=30, **surrogate):
         super().__init__(max_iter=max_iter, **surrogate)
+        self.defense = defense
         self.pseudo_label_ratio = pseudo_label_ratio
 
+    @property
+    def _n_models(self):
+        return 3 if self._defenses()[0] else 1
+
+    def _defenses(self):
+        """Return whether there is TCD, and the detector, or None."""
+        is_list = isinstance(self.defense, (list, tuple))
+        parts = list(self.defense) if is_list else [self.defense]
+        detectors = [part for part in parts if hasattr(part, "fit_predict")]
+        has_tcd = any(isinstance(part, str) and part == "tcd" for part in parts)
+        if not parts or len(detectors) > 1 or len(parts) != has_tcd + len(detectors):
+            raise ValueError(
+                f"defense must be 'tcd', a detector, or a list of one or both, got "
+                f"{self.defense!r}."
+            )
+        return has_tcd, detectors[0] if detectors else None
+
+    def _filter_game(self, known, data, budget, rng):
+        _, detector = self._defenses()
+        if detector is None:
+            return None
+        predict = partial(self._predict_fillers, budget=budget)
+        seed = int(rng.integers(np.iinfo(np.int32).max))
+        return FilterGame(detector, known, data, budget, predict, seed)
+
     def _run_epoch(self, solver, term, rng):
+        if self._n_models == 1:
+            super()._run_epoch(solver, term, rng)
+            return
         for model in range(3):
             plan = plan_tiles(solver.data, self.pseudo_label_ratio, solver.tile_side, rng)
             solver.run_tiles(model, plan, term, rng)

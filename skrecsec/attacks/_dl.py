@@ -123,6 +123,8 @@ class DLAttackTransformer(BaseAttackLossTransformer):
     (103, 80)
     """
 
+    _ranks_fillers = True
+
     _parameter_constraints: dict = {
         **BaseAttackLossTransformer._parameter_constraints,
         "selection_decay": [Number(0, 1, closed="right")],
@@ -200,7 +202,7 @@ def _training_matrix(known, made, budget):
     n_items = known.shape[1]
     n_fake = made.shape[0] + 1
     fake = sp.vstack([made, sp.csr_array((1, n_items))])
-    fake = complete_profiles(fake, n_items, budget._replace(n_profiles=n_fake))
+    fake = complete_profiles(fake, n_items, budget.of_profiles(0, n_fake))
     to_come = sp.csr_array((budget.n_profiles - n_fake, n_items))
     return sp.csr_array(sp.vstack([known, fake, to_come], format="csr"))
 

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.utils._compiling import jit
 from skrecsec.utils._ranking import row_blocks, top_k
+from skrecsec.utils._rating_statistics import RatingStatistics, rating_statistics
 
-
-class RatingStatistics(NamedTuple):
-    """Mean and standard deviation of the known ratings, in all and of each item.
-
-    An item's own figures are used where there are enough ratings: one for the mean, two for the
-    standard deviation. Elsewhere those of all ratings stand in.
-    """
-
-    mean: float
-    std: float
-    item_counts: np.ndarray
-    item_means: np.ndarray
-    item_stds: np.ndarray
-
-
-def rating_statistics(known) -> RatingStatistics:
-    """Return the statistics of the known profiles, a CSR matrix. O(n_ratings + n_items)."""
-    n_items = known.shape[1]
-    mean, std = known.data.mean(), known.data.std()
-    counts = np.bincount(known.indices, minlength=n_items)
-    divisors = np.maximum(counts, 1)
-    means = np.bincount(known.indices, known.data, minlength=n_items) / divisors
-    deviations = (known.data - means[known.indices]) ** 2
-    stds = np.sqrt(np.bincount(known.indices, deviations, minlength=n_items) / divisors)
-    return RatingStatistics(
-        mean, std, counts, np.where(counts >= 1, means, mean), np.where(counts >= 2, stds, std)
-    )
+__all__ = [
+    "RatingStatistics",
+    "average_profiles",
+    "candidates_by_popularity",
+    "filler_candidates",
+    "highest_fillers",
+    "profiles_from_fillers",
+    "profiles_with_selected_items",
+    "random_fillers",
+    "rating_statistics",
+    "sample_items",
+]
 
 
 def sample_items(candidates, n_profiles: int, n_draws: int, rng) -> np.ndarray:

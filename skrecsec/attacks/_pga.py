@@ -113,6 +113,8 @@ class PGAAttackTransformer(BaseAttackTransformer):
     (103, 80)
     """
 
+    _ranks_fillers = True
+
     _parameter_constraints: dict = {
         **BaseAttackTransformer._parameter_constraints,
         "n_factors": [Count()],

@@ -183,12 +183,13 @@ class TNAAttackTransformer(BaseAttackTransformer):
             surrogate = self._initial_surrogate(ratings, rng)
             gap = self._gap(ratings, budget)
             users = _most_influential(_user_influence(gap, surrogate), self.subset_size)
-            for _ in range(budget.n_profiles):
+            for row in range(budget.n_profiles):
                 if profiles:
                     surrogate.fit(sp.vstack([ratings, *profiles], format="csr"), _N_UPDATE_SWEEPS)
                 relaxed = self._descend(ProfileLoss(gap, surrogate, users, self.l1_weight), rng)
                 (fillers,) = highest_fillers(relaxed[np.newaxis], budget)
-                profile = _draw_profile(fillers, statistics, budget, rng)
+                own_budget = budget.of_profiles(row, row + 1)
+                profile = _draw_profile(fillers, statistics, own_budget, rng)
                 profiles.append(profile / highest)
         self.influential_users_ = users
         return sp.vstack(profiles, format="csr") * highest
@@ -286,4 +287,4 @@ def _draw_profile(fillers, statistics, budget, rng):
     ratings = rng.normal(statistics.item_means[fillers], statistics.item_stds[fillers])
     n_items = statistics.item_means.size
     profile = profiles_from_fillers(fillers[np.newaxis], ratings[np.newaxis], n_items)
-    return complete_profiles(profile, n_items, budget._replace(n_profiles=1))
+    return complete_profiles(profile, n_items, budget)

@@ -10,19 +10,26 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skrecsec.base._disguise import OBFUSCATIONS, Disguise, disguised, make_plan
+from skrecsec.base._evade import Step, evading, find_steps, share_detected
 from skrecsec.base._threat import (
     Budget,
     check_scale,
     check_size,
     choose_known_users,
     choose_targets,
-    complete_profiles,
     count_distinct_rows,
     count_profiles,
-    find_profile_size,
     warn_of_one_level,
 )
-from skrecsec.utils._compat import Count, Fraction, Number, StrOptions, _fit_context
+from skrecsec.utils._compat import (
+    Count,
+    Fraction,
+    HasMethods,
+    Number,
+    StrOptions,
+    _fit_context,
+)
 from skrecsec.utils._digest import digest_csr
 from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
@@ -89,6 +96,12 @@ class BaseAttackTransformer(
         "n_fillers": [StrOptions({"mean"}), Count()],
         "knowledge": [Number(0, 1, closed="right")],
         "goal": [StrOptions({"push", "nuke"})],
+        "targets_per_profile": [Count(), StrOptions({"all"}), None],
+        "target_rating": [StrOptions({"top", "near-top", "mixed"}), Count()],
+        "profile_lengths": [StrOptions({"fixed", "genuine"})],
+        "obfuscation": [StrOptions(set(OBFUSCATIONS)), None],
+        "evade": [HasMethods(["fit_predict"]), None],
+        "max_detected": [Number(0, 1, closed="both")],
         "keep_ratings": ["boolean"],
         "random_state": ["random_state"],
     }
@@ -102,6 +115,12 @@ class BaseAttackTransformer(
         n_fillers="mean",
         knowledge=0.4,
         goal="push",
+        targets_per_profile=None,
+        target_rating="top",
+        profile_lengths="fixed",
+        obfuscation=None,
+        evade=None,
+        max_detected=0.2,
         keep_ratings=False,
         random_state=None,
     ):
@@ -111,8 +130,17 @@ class BaseAttackTransformer(
         self.n_fillers = n_fillers
         self.knowledge = knowledge
         self.goal = goal
+        self.targets_per_profile = targets_per_profile
+        self.target_rating = target_rating
+        self.profile_lengths = profile_lengths
+        self.obfuscation = obfuscation
+        self.evade = evade
+        self.max_detected = max_detected
         self.keep_ratings = keep_ratings
         self.random_state = random_state
+
+    # Whether the crafted ratings rank the fillers, so that those with the lowest matter least.
+    _ranks_fillers = False
 
     @abstractmethod
     def _craft_profiles(self, known, budget: Budget, rng: np.random.Generator):
@@ -162,7 +190,7 @@ class BaseAttackTransformer(
         """Return the fake profiles, (n_profiles, n_items), the target items and the known users."""
         check_scale(levels)
         warn_of_one_level(self.goal, levels)
-        target_rng, known_rng, profile_rng = spawn_generators(self.random_state, 3)
+        target_rng, known_rng, *rngs, detector_rng = spawn_generators(self.random_state, 5)
         targets = choose_targets(
             X,
             self.target_items,
@@ -177,16 +205,44 @@ class BaseAttackTransformer(
                 f"None of the {known_users.size} known users has ratings; increase knowledge="
                 f"{self.knowledge} or choose another random_state."
             )
-        budget = Budget(
-            n_profiles=count_profiles(self.attack_size, X.shape[0]),
-            profile_size=find_profile_size(self.n_fillers, known, targets.size),
-            target_items=targets,
-            target_rating=levels[-1] if self.goal == "push" else levels[0],
-            rating_levels=levels,
+        disguise = Disguise(
+            self.targets_per_profile, self.target_rating, self.profile_lengths, self.obfuscation
         )
-        check_size(budget)
-        profiles = self._craft_profiles(known, budget, profile_rng)
-        return complete_profiles(profiles, X.shape[1], budget), targets, known_users
+        first = Step(count_profiles(self.attack_size, X.shape[0]), disguise)
+
+        def craft(step):
+            return self._craft_step(step, known, targets, levels, copy.deepcopy(rngs))
+
+        detector_seed = int(detector_rng.integers(np.iinfo(np.int32).max))
+        self.evasion_ = None
+        if self.evade is None:
+            return craft(first), targets, known_users
+
+        def detected(fakes):
+            return share_detected(self.evade, known, fakes, detector_seed)
+
+        steps = find_steps(first, targets.size, levels.size)
+        poison, self.evasion_ = evading(craft, detected, steps, self.max_detected)
+        return poison, targets, known_users
+
+    def _craft_step(self, step, known, targets, levels, rngs):
+        """Return the fake profiles of a step; equal generators make equal ones."""
+        profile_rng, disguise_rng = rngs
+        plan = make_plan(
+            step.disguise,
+            known=known,
+            n_profiles=step.n_profiles,
+            n_fillers=self.n_fillers,
+            targets=targets,
+            goal=self.goal,
+            levels=levels,
+            rng=disguise_rng,
+        )
+        check_size(plan.budget)
+        fillers = self._craft_profiles(known, plan.budget, profile_rng)
+        return disguised(
+            fillers, plan, known, step.disguise.obfuscation, self._ranks_fillers, disguise_rng
+        )
 
     def fit_transform(self, X, y=None):
         """Craft the fake profiles and append them to `X`.

@@ -34,16 +34,20 @@ class Budget(NamedTuple):
         Number of fake profiles.
 
     profile_size : int
-        Number of items that each of them rates, targets included.
+        Number of items that each of them may rate, targets included.
 
     target_items : ndarray of shape (n_targets,)
-        The items that each of them rates with `target_rating`.
+        The items to promote or demote.
 
     target_rating : float
         The highest level for a push attack, the lowest for a nuke attack.
 
     rating_levels : ndarray of shape (n_levels,)
         The ratings that can be given.
+
+    target_ratings : ndarray of shape (n_profiles, n_targets), default=None
+        What each profile rates the targets with, 0 where it does not rate one. None: each rates
+        all of them with `target_rating`.
 
     See Also
     --------
@@ -62,11 +66,50 @@ class Budget(NamedTuple):
     target_items: np.ndarray
     target_rating: float
     rating_levels: np.ndarray
+    target_ratings: np.ndarray | None = None
 
     @property
     def n_fillers(self) -> int:
         """Number of filler items of a profile: those that are not targets."""
-        return self.profile_size - self.target_items.size
+        return self.profile_size - self.n_targets_each
+
+    @property
+    def n_targets_each(self) -> int:
+        """Number of targets that a profile rates."""
+        if self.target_ratings is None:
+            return self.target_items.size
+        return int(np.count_nonzero(self.target_ratings, axis=1).max())
+
+    def planned_ratings(self) -> np.ndarray:
+        """Return what each profile rates the targets with, 0 where it does not rate one.
+
+        Returns
+        -------
+        ratings : ndarray of shape (n_profiles, n_targets)
+            Not to be changed.
+        """
+        if self.target_ratings is None:
+            return np.full((self.n_profiles, self.target_items.size), self.target_rating)
+        return self.target_ratings
+
+    def of_profiles(self, start: int, stop: int) -> Budget:
+        """Return the budget of a range of the profiles.
+
+        Parameters
+        ----------
+        start, stop : int
+            The first of them, and the first after them.
+
+        Returns
+        -------
+        budget : Budget
+            With as many profiles.
+        """
+        planned = self.target_ratings
+        return self._replace(
+            n_profiles=stop - start,
+            target_ratings=None if planned is None else planned[start:stop],
+        )
 
 
 def choose_targets(
@@ -141,15 +184,19 @@ def count_profiles(attack_size: float | int, n_users: int) -> int:
     return max(1, int(float(attack_size) * n_users + 1e-9))
 
 
-def find_profile_size(n_fillers: int | str, known, n_targets: int) -> int:
-    """Return how many items a fake profile rates, targets included."""
-    n_items = known.shape[1]
+def find_profile_size(n_fillers: int | str, known, n_targets: int, n_left_out: int = 0) -> int:
+    """Return how many items a fake profile rates, the targets that it rates included.
+
+    `n_targets` is how many these are; `n_left_out` targets are rated by others only.
+    """
+    n_items = known.shape[1] - n_left_out
     if isinstance(n_fillers, str):
         return min(n_items, max(n_targets, round(known.nnz / known.shape[0])))
     if not n_targets <= n_fillers <= n_items:
+        left_out = ", less the targets that a profile leaves out" if n_left_out else ""
         raise ValueError(
             f"n_fillers={n_fillers} must be between the number of targets ({n_targets}, "
-            f"which count as rated items) and the number of items ({n_items})."
+            f"which count as rated items) and the number of items ({n_items}{left_out})."
         )
     return int(n_fillers)
 
@@ -183,6 +230,42 @@ def check_size(budget: Budget) -> None:
         f"{budget.n_profiles} fake profiles of {budget.profile_size} ratings; lower attack_size or "
         f"n_fillers",
     )
+
+
+def check_fillers(
+    fillers, n_items: int, budget: Budget
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return profiles, items and ratings of crafted fillers, checked against the budget.
+
+    Those of targets are left out. The errors are those of `complete_profiles`.
+    """
+    if isinstance(fillers, np.ndarray):
+        fillers = sp.csr_array(fillers)
+    if not sp.issparse(fillers):
+        raise ValueError(
+            f"_craft_profiles must return a sparse matrix of shape "
+            f"({budget.n_profiles}, {n_items}), got {type(fillers).__name__}."
+        )
+    check_structure(fillers, "The matrix of crafted profiles")
+    if fillers.dtype.kind not in "fiub":
+        raise ValueError(f"The attack crafted ratings of dtype {fillers.dtype}, not real numbers.")
+    fillers = sp.coo_array(fillers)
+    if not np.isfinite(fillers.data).all():
+        raise ValueError("The attack crafted ratings that are not finite.")
+    if fillers.shape != (budget.n_profiles, n_items):
+        raise ValueError(
+            f"The attack crafted profiles of shape {fillers.shape}; "
+            f"({budget.n_profiles}, {n_items}) was asked for."
+        )
+    keep = ~np.isin(fillers.col, budget.target_items)
+    rows, items = fillers.row[keep], fillers.col[keep]
+    largest = np.bincount(rows, minlength=1).max()
+    if largest > budget.n_fillers:
+        raise ValueError(
+            f"The attack crafted a profile with {largest} filler items; "
+            f"the budget allows {budget.n_fillers}."
+        )
+    return rows, items, fillers.data[keep]
 
 
 def complete_profiles(fillers, n_items: int, budget: Budget) -> sp.csr_array:
@@ -219,40 +302,18 @@ def complete_profiles(fillers, n_items: int, budget: Budget) -> sp.csr_array:
     >>> complete_profiles(sp.csr_array([[0, 0, 3.4, 1.2]]), 4, budget).toarray()
     array([[5., 0., 3., 1.]])
     """
-    if isinstance(fillers, np.ndarray):
-        fillers = sp.csr_array(fillers)
-    if not sp.issparse(fillers):
-        raise ValueError(
-            f"_craft_profiles must return a sparse matrix of shape "
-            f"({budget.n_profiles}, {n_items}), got {type(fillers).__name__}."
-        )
-    check_structure(fillers, "The matrix of crafted profiles")
-    if fillers.dtype.kind not in "fiub":
-        raise ValueError(f"The attack crafted ratings of dtype {fillers.dtype}, not real numbers.")
-    fillers = sp.coo_array(fillers)
-    if not np.isfinite(fillers.data).all():
-        raise ValueError("The attack crafted ratings that are not finite.")
-    if fillers.shape != (budget.n_profiles, n_items):
-        raise ValueError(
-            f"The attack crafted profiles of shape {fillers.shape}; "
-            f"({budget.n_profiles}, {n_items}) was asked for."
-        )
-    keep = ~np.isin(fillers.col, budget.target_items)
-    rows, items = fillers.row[keep], fillers.col[keep]
-    largest = np.bincount(rows, minlength=1).max()
-    if largest > budget.n_fillers:
-        raise ValueError(
-            f"The attack crafted a profile with {largest} filler items; "
-            f"the budget allows {budget.n_fillers}."
-        )
-    ratings = project_to_levels(fillers.data[keep], budget.rating_levels)
-    n_targets = budget.target_items.size
-    rows = np.concatenate([rows, np.repeat(np.arange(budget.n_profiles), n_targets)])
-    items = np.concatenate([items, np.tile(budget.target_items, budget.n_profiles)])
-    ratings = np.concatenate(
-        [ratings, np.full(budget.n_profiles * n_targets, budget.target_rating)]
-    )
-    profiles = sp.csr_array((ratings, (rows, items)), shape=fillers.shape)
+    return add_targets(*check_fillers(fillers, n_items, budget), n_items, budget)
+
+
+def add_targets(rows, items, ratings, n_items: int, budget: Budget) -> sp.csr_array:
+    """Return the profiles (CSR) of fillers, projected to the levels, and of the targets."""
+    planned = budget.planned_ratings()
+    target_rows, targets = np.nonzero(planned)
+    rows = np.concatenate([rows, target_rows])
+    items = np.concatenate([items, budget.target_items[targets]])
+    ratings = project_to_levels(ratings, budget.rating_levels)
+    ratings = np.concatenate([ratings, planned[target_rows, targets]])
+    profiles = sp.csr_array((ratings, (rows, items)), shape=(budget.n_profiles, n_items))
     if profiles.nnz < ratings.size:  # SciPy has added them up
         raise ValueError("The attack crafted a profile with two ratings of one item.")
     profiles.sort_indices()

@@ -59,7 +59,11 @@ def make_plan(X, targets, outcome: Outcome) -> Plan:
     """
     arguments = outcome.arguments
     attack = _choices.attacks()[arguments.attack](
-        attack_size=arguments.attack_size, knowledge=arguments.knowledge, goal=arguments.goal
+        attack_size=arguments.attack_size,
+        knowledge=arguments.knowledge,
+        goal=arguments.goal,
+        targets_per_profile=arguments.targets_per_profile,
+        target_rating=arguments.target_rating,
     )
     defense = _choices.recommenders()[arguments.defense]()
     if arguments.filter != _choices.NONE:

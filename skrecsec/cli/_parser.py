@@ -117,6 +117,20 @@ def _add_attack(group):
         help="promote the targets or demote them",
     )
     add(
+        "--targets-per-profile",
+        metavar="N",
+        type=positive,
+        default=None,
+        help="how many of the targets a fake profile rates; all if not given",
+    )
+    add(
+        "--target-rating",
+        choices=["top", "near-top", "mixed"],
+        default="top",
+        help="the level that targets are given: the highest, the next one, or both in turn; with "
+        "--goal nuke from the lowest on",
+    )
+    add(
         "--attack-size",
         metavar="SIZE",
         type=_attack_size,

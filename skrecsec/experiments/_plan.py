@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from skrecsec.experiments._checks import check_held_out
@@ -13,6 +12,7 @@ from skrecsec.experiments._describe import describe
 from skrecsec.experiments._records import RECORD_FORMAT
 from skrecsec.experiments._units import Seeds, Setting, Task, Unit
 from skrecsec.utils._digest import digest, digest_csr
+from skrecsec.utils._random import with_seed
 from skrecsec.utils._versions import package_version
 
 # So many that it does not matter when workers wait for the last units of a wave.
@@ -219,14 +219,3 @@ def seeds_of_repeats(random_state, n_repeats: int) -> list[Seeds]:
         # Integers that `RandomState`, and so every random_state, takes.
         seeds.append(Seeds(*(int(word) >> 1 for word in sequence.generate_state(3))))
     return seeds
-
-
-def with_seed(estimator: BaseEstimator, seed: int) -> BaseEstimator:
-    """Return a clone whose random_state, and those of the estimators in it, are `seed`."""
-    estimator = clone(estimator)
-    names = [
-        name
-        for name in estimator.get_params(deep=True)
-        if name == "random_state" or name.endswith("__random_state")
-    ]
-    return estimator.set_params(**dict.fromkeys(names, seed))

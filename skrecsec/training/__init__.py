@@ -5,7 +5,7 @@ What other packages of skrecsec use of it is named here; users have no need of i
 
 from skrecsec.training._data import RatingData, initial_factors
 from skrecsec.training._linalg import fold_in, user_products
-from skrecsec.training._loop import Epoch, train
+from skrecsec.training._loop import Epoch, Solver, train
 from skrecsec.training._plans import plan_pairs, plan_tiles
 from skrecsec.training._ranking import RankingSolver, plan_comparisons
 from skrecsec.training._ridge import (
@@ -34,6 +34,7 @@ __all__ = [
     "RatingData",
     "RidgeFactorization",
     "SGDSolver",
+    "Solver",
     "check_device",
     "check_pretraining",
     "csr_arrays",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +70,13 @@ class RatingData:
             levels=levels,
             midpoints=(levels[1:] + levels[:-1]) / 2,
         )
+
+    def without_users(self, is_left_out: np.ndarray) -> RatingData:
+        """Return the same without the training ratings of some users, who stay as empty rows."""
+        train = self.train.take(~is_left_out[self.train.users])
+        counts = np.bincount(train.users, minlength=self.n_users)
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return replace(self, train=train, indptr=indptr)
 
 
 def _as_float32(values) -> np.ndarray:

@@ -14,6 +14,43 @@ keep_ratings : bool, default={default(keep_ratings)}
     ratings than those that the attack was fitted on.
 """[1:-1]
 
+TEXTS["evasion"] = r"""
+targets_per_profile : int, "all" or None, default={default(targets_per_profile)}
+    How many targets a fake profile rates, at most all; ``"all"`` and None mean all. They are
+    shared out, so that all targets get the same number of profiles, or one more. What a profile
+    leaves out it may spend on fillers, and the budget of `n_fillers` stays what it is.
+
+target_rating : {"top", "near-top", "mixed"} or int, default={default(target_rating)}
+    The level that targets are given: the highest (with ``goal="nuke"``: the lowest), the one
+    next to it, either of both in turn, or, as an int, any of so many levels from the highest
+    on. An error if there are not so many.
+
+profile_lengths : {"fixed", "genuine"}, default={default(profile_lengths)}
+    Whether all fake profiles rate as many items as `n_fillers` says, or each as many as some
+    known user. The longest are shortened where all of them together would rate more than with
+    ``"fixed"``.
+
+obfuscation : {"noise", "user-shifting", "popular"} or None, default={default(obfuscation)}
+    What is done to crafted fillers. ``"noise"`` adds a normal random number to each rating, with
+    the standard deviation of the known ratings; ``"user-shifting"`` adds one to all ratings of
+    a profile, with that of the known users' means; ``"popular"`` replaces all fillers by random
+    ones of the most popular fifth of the known items, rated around their means.
+
+evade : detector or None, default={default(evade)}
+    A detector in the loop, any estimator whose `fit_predict` returns -1 for fake profiles; it is
+    cloned. The attack begins as it is set, and hides more and more until the detector, shown
+    the known profiles and all fake ones, finds few enough: with half as many targets in each
+    profile, each time also with mixed levels, and at last with half as many profiles. It is
+    crafted anew for every step.
+
+max_detected : float, default={default(max_detected)}
+    Share of the fake profiles, in [0, 1], that `evade` may find: those that it flags and, if it
+    has `profile_scores_`, those among the most abnormal profiles, as many as there are fake
+    ones, so that neither its threshold nor another is exceeded. If it finds more whatever is
+    tried, the step in which it finds least is taken, with an
+    :class:`~skrecsec.exceptions.EvasionWarning`.
+"""[1:-1]
+
 TEXTS["threat_model"] = r"""
 target_items : {"unpopular", "random"} or array-like of int, default={default(target_items)}
     The items to promote or demote: `n_targets` random ones with fewer than 5 ratings (the least
@@ -36,12 +73,16 @@ knowledge : float, default={default(knowledge)}
 goal : {"push", "nuke"}, default={default(goal)}
     Whether targets are given the highest or the lowest rating level.
 
+%(evasion)s
+
 %(keep_ratings)s
 
 random_state : int, RandomState instance or None, default={default(random_state)}
     Determines targets, known users and profiles, each from a stream of its own: attacks with
     the same int share targets and known users.
-"""[1:-1].replace("%(keep_ratings)s", TEXTS["keep_ratings"])
+"""[1:-1]
+for _name in ("evasion", "keep_ratings"):
+    TEXTS["threat_model"] = TEXTS["threat_model"].replace(f"%({_name})s", TEXTS[_name])
 
 TEXTS["poison"] = r"""
 poison_ : csr_array or csr_matrix of shape (n_fake_profiles, n_items)
@@ -64,6 +105,11 @@ known_users_ : ndarray of shape (n_known_users,)
 
 rating_levels_ : ndarray of shape (n_levels,)
     Sorted rating levels; ratings of fake profiles are among them.
+
+evasion_ : dict or None
+    With `evade`, the settings that were chosen: those parameters with which the attack crafts
+    the same profiles without a detector, `detected`, the share of them that it found, and
+    `n_tried`, the number of steps.
 """[1:-1]
 
 TEXTS["attack"] = f"""

@@ -6,6 +6,7 @@ import sys
 from contextlib import contextmanager
 
 import numpy as np
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 
@@ -18,6 +19,17 @@ def spawn_generators(random_state, n_streams: int) -> list[np.random.Generator]:
     """
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     return [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(n_streams)]
+
+
+def with_seed(estimator: BaseEstimator, seed: int) -> BaseEstimator:
+    """Return a clone whose random_state, and those of the estimators in it, are `seed`."""
+    estimator = clone(estimator)
+    names = [
+        name
+        for name in estimator.get_params(deep=True)
+        if name == "random_state" or name.endswith("__random_state")
+    ]
+    return estimator.set_params(**dict.fromkeys(names, seed))
 
 
 @contextmanager

@@ -45,6 +45,12 @@ from skrecsec.utils._estimator_checks._detectors import (
     check_share_is_what_was_asked_for,
     check_trusted_users_are_never_flagged,
 )
+from skrecsec.utils._estimator_checks._evasion import (
+    check_attack_evades_a_detector,
+    check_lengths_keep_to_the_budget,
+    check_targets_are_shared_out,
+    check_targets_get_the_levels,
+)
 from skrecsec.utils._estimator_checks._recommenders import (
     check_empty_profiles_get_what_is_popular,
     check_empty_rows_and_columns,
@@ -188,6 +194,10 @@ def attack_checks() -> Iterator[Callable]:
     yield check_poison_is_appended_at_fit_only
     yield check_attack_sees_known_users_only
     yield check_attack_in_pipeline
+    yield check_targets_are_shared_out
+    yield check_targets_get_the_levels
+    yield check_lengths_keep_to_the_budget
+    yield check_attack_evades_a_detector
     yield from _common_checks()
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
+from sklearn.base import BaseEstimator
 
 from skrecsec import (
     AverageAttackTransformer,
@@ -11,8 +12,11 @@ from skrecsec import (
     GCoAttackTransformer,
     MFRecommender,
 )
+from skrecsec.attacks._filter_game import FilterGame
+from skrecsec.base import Budget
 from skrecsec.datasets import make_ratings
 from skrecsec.metrics import target_hit_ratio_score
+from skrecsec.training import RatingData
 from skrecsec.training._terms import AttackTerm
 
 both = pytest.mark.parametrize("cls", [CoAttackTransformer, GCoAttackTransformer])
@@ -161,3 +165,112 @@ def test_bad_parameters(cls, parameters, message, ratings):
 def test_bad_pseudo_label_ratio(ratings):
     with pytest.raises(ValueError, match="'pseudo_label_ratio'"):
         GCoAttackTransformer(pseudo_label_ratio=0).fit(ratings)
+
+
+# --- the game against a filter --------------------------------------------------------------------
+
+
+class Judge(BaseEstimator):
+    """Flags the rows that it is told to among the last `n_last`, in one call after another."""
+
+    rounds: list = []
+
+    def __init__(self, n_last=3, random_state=None):
+        self.n_last = n_last
+        self.random_state = random_state
+
+    def fit_predict(self, X, y=None):
+        labels = np.ones(X.shape[0], dtype=int)
+        if Judge.rounds:
+            labels[X.shape[0] - self.n_last + np.array(Judge.rounds.pop(0), dtype=int)] = -1
+        return labels
+
+
+class Solver:
+    """What a game needs of a solver."""
+
+    data = None
+
+
+def test_a_round_by_hand():
+    """Item 0 is the target; of two known and three fake users, some are flagged in each round."""
+    known = sp.csr_array([[0, 3, 0, 2], [0, 0, 4, 1.0]])
+    initial = sp.csr_array([[5, 1, 0, 0], [5, 0, 2, 0], [5, 0, 0, 3.0]])
+    levels = np.arange(1.0, 6)
+    everything = sp.csr_array(sp.vstack([known, initial]))
+    data = RatingData.from_matrix(everything, 0.0, np.random.default_rng(0), levels=levels)
+    budget = Budget(3, 2, np.array([0]), 5.0, levels)
+
+    def predict(user_factors, item_factors):
+        return sp.csr_array(user_factors[:, [0]] * np.array([[0, 1.0, 0, 0]]))
+
+    Judge.rounds = [[0, 1, 2], [0, 1], [0, 1, 2]]
+    game, solver = FilterGame(Judge(), known, data, budget, predict, 0), Solver()
+    game.play(solver, np.array([[0, 0, 1, 2, 3.0]]).T, None)
+    # Fake users 0, 1 and 2 are rows 2, 3 and 4.
+    assert_array_equal(np.unique(solver.data.train.users), [0, 1])
+    assert_array_equal(solver.data.indptr, [0, 2, 4, 4, 4, 4])
+    game.play(solver, np.array([[0, 0, 3, 2, 4.0]]).T, None)
+    assert_array_equal(np.unique(solver.data.train.users), [0, 1, 4])
+    assert_array_equal(solver.data.train.items[4:], [0, 3])
+    last = predict(np.array([[5, 5, 5.0]]).T, None)
+    # Only fake user 2 has ever passed, with a 4.
+    assert_array_equal(game.answer(last).toarray()[:, 1], [5, 5, 4])
+
+
+def test_leaving_out_users_leaves_a_csr_matrix():
+    X = sp.csr_array([[1, 2, 0], [0, 3, 0], [4, 0, 5.0]])
+    data = RatingData.from_matrix(X, 0.0, np.random.default_rng(0))
+    part = data.without_users(np.array([False, True, False]))
+    assert_array_equal(part.indptr, [0, 2, 2, 4])
+    assert_array_equal(part.train.users, [0, 0, 2, 2])
+    assert_array_equal(part.train.ratings * 5, [1, 2, 4, 5])
+    assert part.n_users == data.n_users == 3
+
+
+def gco(X, **parameters):
+    options = {"n_factors": 4, "max_iter": 3, "attack_size": 3, "n_fillers": 12, "random_state": 0}
+    return GCoAttackTransformer(**{**options, **parameters}).fit(X)
+
+
+def test_tcd_is_the_default(ratings):
+    expected = gco(ratings).poison_
+    for same in ("tcd", ["tcd"], ("tcd",)):
+        assert (gco(ratings, defense=same).poison_ != expected).nnz == 0
+
+
+@pytest.mark.parametrize("with_tcd", [False, True])
+def test_who_is_flagged_does_not_count(with_tcd, ratings):
+    def poison(rounds):
+        Judge.rounds = list(rounds)
+        judge = Judge(n_last=60)
+        defense = ["tcd", judge] if with_tcd else judge
+        return gco(ratings, defense=defense, attack_size=60).poison_
+
+    # Flagged in all rounds but the last, in which everybody passes.
+    free, flagged = poison([]), poison([range(60)] * 2)
+    assert (free != flagged).nnz > 0
+    assert_array_equal(np.diff(free.indptr), np.diff(flagged.indptr))
+
+
+def test_without_tcd_there_is_one_model():
+    assert GCoAttackTransformer(defense=Judge())._n_models == 1
+    assert GCoAttackTransformer(defense=[Judge(), "tcd"])._n_models == 3
+
+
+@pytest.mark.parametrize("defense", [[], ["tcd", "tcd"], [Judge(), Judge()], ["tcd", 3]])
+def test_bad_defenses(defense, ratings):
+    with pytest.raises(ValueError, match="defense must be 'tcd', a detector, or a list"):
+        gco(ratings, defense=defense)
+
+
+class Everybody(BaseEstimator):
+    def fit_predict(self, X, y=None):
+        return np.full(X.shape[0], -1)
+
+
+def test_a_filter_has_to_leave_something(ratings):
+    with pytest.raises(ValueError, match="flags all profiles with ratings"):
+        gco(ratings, defense=Everybody())
+    with pytest.raises(ValueError, match="'defense'"):
+        gco(ratings, defense="lockstep")

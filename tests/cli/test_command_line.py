@@ -12,7 +12,9 @@ import pytest
 from skrecsec import __version__, cli
 from skrecsec.__main__ import main
 from skrecsec.cli import _job, _page
+from skrecsec.cli._outcome import Outcome
 from skrecsec.cli._parser import make_parser
+from skrecsec.datasets import make_ratings
 from skrecsec.experiments import run_by_repeat
 from skrecsec.utils import _registry
 from skrecsec.utils._arguments import OneLineErrorParser
@@ -156,3 +158,11 @@ def test_the_report_explains_its_columns(few, tmp_path, capsys):
     headings = [text for text in re.findall(r"<th>(.*?)</th>", page) if text]
     assert set(re.findall(r"<dt>(.+?)</dt>", page)) == set(headings) - {"seconds"}
     assert f"<code>skrecsec --report {path}</code>" in page
+
+
+def test_attacks_hide_as_they_are_told():
+    options = ["--targets-per-profile", "2", "--target-rating", "mixed", "--filter", "none"]
+    outcome = Outcome(make_parser("skrecsec").parse_args(options))
+    X = make_ratings(30, 20, density=0.3, random_state=0)
+    (attack,) = _job.make_plan(X, "random", outcome).attacks.values()
+    assert (attack.targets_per_profile, attack.target_rating) == (2, "mixed")

@@ -292,6 +292,27 @@ class Sees(NoFillers):
         return self
 
 
+class GivesAll(NoFillers):
+    """Hides nothing, whatever it is told."""
+
+    def fit(self, X, y=None):
+        super().fit(X)
+        poison = self.poison_.tolil()
+        poison[:, self.target_items_] = self.rating_levels_[-1 if self.goal == "push" else 0]
+        self.poison_ = sp.csr_array(poison)
+        return self
+
+
+class TooLong(NoFillers):
+    """Rates everything where lengths are genuine."""
+
+    def fit(self, X, y=None):
+        super().fit(X)
+        if self.profile_lengths == "genuine":
+            self.poison_ = sp.csr_array(np.full(self.poison_.shape, 5.0))
+        return self
+
+
 class Appends(NoFillers):
     def transform(self, X):
         return sp.vstack([super().transform(X), self.poison_])
@@ -333,6 +354,14 @@ def test_attack_checks_serve_others(estimator):
 def test_kinds_are_found_by_tags_or_abilities(estimator, kind):
     assert kind_of(estimator) == kind
     assert bool(expected_failed_checks(estimator)) == (kind is not None)
+
+
+_EVASION = {
+    "check_attack_evades_a_detector",
+    "check_lengths_keep_to_the_budget",
+    "check_targets_get_the_levels",
+    "check_targets_are_shared_out",
+}
 
 
 def complaint(check, estimator):
@@ -377,7 +406,9 @@ def complaint(check, estimator):
             {"check_empty_rows_and_columns", "check_empty_profiles_get_what_is_popular"},
         ),
         (Forgetful(), {"check_pickle_keeps_results"}),
-        (Sees(), {"check_poison_is_valid", "check_attack_sees_known_users_only"}),
+        (Sees(), {"check_poison_is_valid", "check_attack_sees_known_users_only", *_EVASION}),
+        (GivesAll(), _EVASION - {"check_lengths_keep_to_the_budget"}),
+        (TooLong(), {"check_lengths_keep_to_the_budget"}),
         (Appends(), {"check_poison_is_appended_at_fit_only", "check_attack_in_pipeline"}),
         (Prepends(), {"check_poison_is_appended_at_fit_only"}),
     ],

@@ -1,0 +1,116 @@
+"""The detector in the loop: an attack that hides as much as it has to, and no more."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+from skrecsec.base._disguise import Disguise
+from skrecsec.exceptions import EvasionWarning
+from skrecsec.utils._random import with_seed
+
+# How often the number of fake profiles is halved at most.
+_N_HALVINGS = 2
+
+
+class Step(NamedTuple):
+    """A way to attack: how many profiles, in which disguise."""
+
+    n_profiles: int
+    disguise: Disguise
+
+    def settings(self) -> dict:
+        """Return the parameters by which an attack does the same without a detector."""
+        return {"attack_size": self.n_profiles, **self.disguise._asdict()}
+
+
+def find_steps(first: Step, n_targets: int, n_levels: int) -> Iterator[Step]:
+    """Yield ways to attack, from the one that was asked for to the least conspicuous one.
+
+    Each gives the targets fewer ratings than the one before, or the same number less alike: the
+    targets of a profile are halved down to one, each time also with mixed levels; then the number
+    of profiles is. More levels than that are left to who attacks: models that read ratings hardly
+    recommend what is rated with all levels alike, while others do not see a difference.
+    """
+    n_profiles, disguise = first
+    asked = disguise.targets_per_profile
+    n_each = n_targets if asked in (None, "all") else min(int(asked), n_targets)
+    mixes = disguise.target_rating in ("top", "near-top", 1) and n_levels > 1
+    ratings = [disguise.target_rating, *(["mixed"] if mixes else [])]
+    while True:
+        for rating in ratings:
+            yield Step(
+                n_profiles,
+                disguise._replace(
+                    targets_per_profile=asked if n_each == n_targets else n_each,
+                    target_rating=rating,
+                ),
+            )
+        if n_each == 1:
+            break
+        n_each = -(-n_each // 2)
+    fewest = disguise._replace(
+        targets_per_profile=asked if n_targets == 1 else 1, target_rating=ratings[-1]
+    )
+    for _ in range(_N_HALVINGS):
+        if n_profiles == 1:
+            return
+        n_profiles = -(-n_profiles // 2)
+        yield Step(n_profiles, fewest)
+
+
+def share_detected(detector, known, fakes, seed: int) -> float:
+    """Return the share of the fake profiles that a detector finds among the known ones.
+
+    All of them are shown to it, though the known users are fewer than those that they are to join:
+    with fewer of them, what they have in common would stand out less than it will. Found are those
+    that are flagged and, where there are `profile_scores_`, those among the most abnormal profiles,
+    as many as there are fakes: another threshold than the detector's own would find them.
+    """
+    detector = with_seed(detector, seed)
+    crowd = sp.csr_array(sp.vstack([known, fakes], format="csr"))
+    labels = np.asarray(detector.fit_predict(crowd))
+    if labels.shape != crowd.shape[:1]:
+        raise ValueError(
+            f"evade must return a label for each of the {crowd.shape[0]} profiles, "
+            f"{type(detector).__name__} returned an array of shape {labels.shape}."
+        )
+    is_found = labels == -1
+    scores = getattr(detector, "profile_scores_", None)
+    if scores is not None:
+        is_found |= scores < np.sort(scores)[fakes.shape[0]]
+    return float(is_found[known.shape[0] :].mean())
+
+
+def evading(
+    craft: Callable[[Step], sp.csr_array],
+    detected: Callable[[sp.csr_array], float],
+    steps: Iterator[Step],
+    max_detected: float,
+) -> tuple[sp.csr_array, dict]:
+    """Return the profiles of the first step that is seldom enough detected, and what it was.
+
+    Where none is, those of the step that is detected least, the first of equal ones, with a
+    warning.
+    """
+    evasion: dict = {"detected": np.inf}
+    for n_tried, step in enumerate(steps, start=1):
+        tried = craft(step)
+        share = detected(tried)
+        if share < evasion["detected"]:
+            fakes, evasion = tried, {**step.settings(), "detected": share}
+        evasion["n_tried"] = n_tried
+        if share <= max_detected:
+            break
+    if evasion["detected"] > max_detected:
+        warnings.warn(
+            f"However the fake profiles were disguised, the detector found at least "
+            f"{evasion['detected']:.0%} of them, more than max_detected={max_detected:g}.",
+            EvasionWarning,
+            stacklevel=4,
+        )
+    return fakes, evasion
