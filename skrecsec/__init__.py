@@ -27,6 +27,7 @@ from skrecsec.detection import (
 from skrecsec.recommenders import (
     APRRecommender,
     ATRecommender,
+    BaggedRecommender,
     BPRRecommender,
     CornacRecommender,
     DecompositionRecommender,
@@ -49,6 +50,7 @@ __all__ = [
     "AUSHAttackTransformer",
     "AverageAttackTransformer",
     "BPRRecommender",
+    "BaggedRecommender",
     "BandwagonAttackTransformer",
     "CoAttackTransformer",
     "CornacRecommender",

@@ -2,6 +2,7 @@
 
 from skrecsec.recommenders._apr import APRRecommender
 from skrecsec.recommenders._at import ATRecommender
+from skrecsec.recommenders._bagged import BaggedRecommender
 from skrecsec.recommenders._bpr import BPRRecommender
 from skrecsec.recommenders._ease import EASERecommender
 from skrecsec.recommenders._filtered import FilteredRecommender
@@ -18,6 +19,7 @@ __all__ = [
     "APRRecommender",
     "ATRecommender",
     "BPRRecommender",
+    "BaggedRecommender",
     "CornacRecommender",
     "DecompositionRecommender",
     "EASERecommender",
