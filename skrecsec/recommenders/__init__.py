@@ -4,6 +4,7 @@ from skrecsec.recommenders._apr import APRRecommender
 from skrecsec.recommenders._at import ATRecommender
 from skrecsec.recommenders._bagged import BaggedRecommender
 from skrecsec.recommenders._bpr import BPRRecommender
+from skrecsec.recommenders._cooperative import CooperativeRecommender
 from skrecsec.recommenders._ease import EASERecommender
 from skrecsec.recommenders._filtered import FilteredRecommender
 from skrecsec.recommenders._item_knn import ItemKNNRecommender
@@ -20,6 +21,7 @@ __all__ = [
     "ATRecommender",
     "BPRRecommender",
     "BaggedRecommender",
+    "CooperativeRecommender",
     "CornacRecommender",
     "DecompositionRecommender",
     "EASERecommender",

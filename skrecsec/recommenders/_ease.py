@@ -54,7 +54,8 @@ class EASERecommender(BaseInteractionRecommender):
     O(n_ratings n_items). It reads which items were rated, not how.
 
     Raising what a few fake profiles rate takes them far less far than with models of squared error:
-    what they add to a target's weights is bounded, see the user guide.
+    what they add to a target's scores is bounded: `certify` says how far, and :ref:`certificates`
+    why.
 
     References
     ----------

@@ -25,9 +25,9 @@ _DEPTH = 400
 _N_HEIGHTS = 48
 # Numbers of fakes beyond which nobody asks.
 _MAX_FAKES = 10_000
-# Grids of mu R, and of the place of the tangent (see `_monotone_kernel`).
+# Grids of mu R; and, for the other items, of mu R and of the place of the tangent.
 _SHARES = (0.0, 0.1, 0.2, 0.3, 0.4)
-_TANGENTS = (0.0, 0.5, 1.0)
+_TANGENTS = ((0.0, 0.0), (0.3, 0.5), (0.3, 1.0))
 
 
 class Lists(NamedTuple):
@@ -205,15 +205,12 @@ def attacked_share(lists: Lists, spectra, residuals, attack: Attack, share: floa
     costs = [(rises[:, :-1] / margins) ** 2, falls / scale**2]
     own = spectra[0].root(_kernel(share / n_ratings, reg))[is_open] / margins
     found, multipliers = [], None
-    for others_share in (0.0, 0.2, 0.4):
-        for tangent in _TANGENTS:
-            kernel = _monotone_kernel(others_share / n_ratings, reg, tangent)
-            roots = [own, spectra[1].root(kernel)[is_open] / scale]
-            budgets = [residuals[0] / (4 * (1 - share)), residuals[1] / (4 * (1 - others_share))]
-            least, multipliers = least_bound(costs, roots, budgets, multipliers)
-            found.append(least)
-            if others_share == 0:  # where all tangents are one
-                break
+    for others_share, tangent in _TANGENTS:
+        kernel = _monotone_kernel(others_share / n_ratings, reg, tangent)
+        roots = [own, spectra[1].root(kernel)[is_open] / scale]
+        budgets = [residuals[0] / (4 * (1 - share)), residuals[1] / (4 * (1 - others_share))]
+        least, multipliers = least_bound(costs, roots, budgets, multipliers)
+        found.append(least)
     return _share(n_lost + min(found), lists)
 
 

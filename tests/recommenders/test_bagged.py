@@ -1,4 +1,4 @@
-"""Bagging votes as it says, and what it certifies holds against all fake profiles of small cases."""
+"""Bagging votes as it says, and what it certifies holds against all profiles of small cases."""
 
 from itertools import combinations, combinations_with_replacement, product
 from math import comb
