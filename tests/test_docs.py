@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PAGES = [
     "audit.rst",
+    "certificates.rst",
     "detectors.rst",
     "profile_features.rst",
     "quick_tour.rst",

@@ -2,7 +2,9 @@
 
 from skrecsec.recommenders._apr import APRRecommender
 from skrecsec.recommenders._at import ATRecommender
+from skrecsec.recommenders._bagged import BaggedRecommender
 from skrecsec.recommenders._bpr import BPRRecommender
+from skrecsec.recommenders._cooperative import CooperativeRecommender
 from skrecsec.recommenders._ease import EASERecommender
 from skrecsec.recommenders._filtered import FilteredRecommender
 from skrecsec.recommenders._item_knn import ItemKNNRecommender
@@ -18,6 +20,8 @@ __all__ = [
     "APRRecommender",
     "ATRecommender",
     "BPRRecommender",
+    "BaggedRecommender",
+    "CooperativeRecommender",
     "CornacRecommender",
     "DecompositionRecommender",
     "EASERecommender",

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import lapack
+from sklearn.utils import Bunch
 
+from skrecsec.recommenders._ease_certificate import Attack, certify
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
-from skrecsec.utils._compat import Number
+from skrecsec.utils._compat import Count, Number, validate_parameter_constraints
+from skrecsec.utils._items import check_target_items
 from skrecsec.utils._memory import available_memory
+from skrecsec.utils._ranking import check_k
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
@@ -50,7 +54,8 @@ class EASERecommender(BaseInteractionRecommender):
     O(n_ratings n_items). It reads which items were rated, not how.
 
     Raising what a few fake profiles rate takes them far less far than with models of squared error:
-    what they add to a target's weights is bounded, see the user guide.
+    what they add to a target's scores is bounded: `certify` says how far, and :ref:`certificates`
+    why.
 
     References
     ----------
@@ -77,6 +82,87 @@ class EASERecommender(BaseInteractionRecommender):
         gram.flat[:: gram.shape[0] + 1] += self.reg
         with single_threaded():
             self.item_weights_ = _weights(gram)
+
+    def certify(self, X, target_items, *, n_fakes=1, profile_size=None, k=50) -> Bunch:
+        r"""Bound how many users can be made to list a target, whatever the fake profiles rate.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, sparse array} of shape (n_users, n_items)
+            The ratings that the model was fitted to, all of them taken for genuine.
+
+        %(target_items)s
+
+        n_fakes : int, default=1
+            Number of fake profiles that are added.
+
+        profile_size : int, default=None
+            The most ratings in a fake profile; None sets no limit but the number of items.
+
+        k : int, default=50
+            Length of the list.
+
+        Returns
+        -------
+        certificate : :class:`~sklearn.utils.Bunch`
+            Dictionary-like object, with the following attributes.
+
+            hit_ratio : ndarray of shape (n_targets,)
+                No more than this share of the users in `X` list a target once fakes are added.
+            hit_ratio_fixed : ndarray of shape (n_targets,)
+                The share of those whose score of a target can reach what is the `k`-th score in
+                their list without fakes. It is a bound of the hit ratio unless fakes push other
+                items down, at which they are not good.
+            hit_ratio_plain : ndarray of shape (n_targets,)
+                As `hit_ratio_fixed`, by the heights of the lists alone.
+            hit_ratio_clean : ndarray of shape (n_targets,)
+                The share of users who list a target without fakes.
+            safe_fakes : ndarray of shape (n_users, n_targets)
+                So many fakes cannot put a target into a user's list, whatever happens to others;
+                at most 10000, which stands for items that are rated.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is invalid, or `X` is not what the model was fitted to.
+
+        Notes
+        -----
+        The bounds hold for any fake profiles, of any knowledge. Proofs, and how tight they are, are
+        in :ref:`certificates`. All users in `X` are asked, who have rated a target as those who
+        never list it; users without ratings are counted as won.
+
+        O(min(n_users, n_items)^3 + n_items^3) time for each target that somebody has rated, some
+        seconds for a thousand users, and O((n_users + n_items) min(n_users, n_items)) memory.
+
+        Examples
+        --------
+        >>> from skrecsec.datasets import make_ratings
+        >>> from skrecsec.recommenders import EASERecommender
+        >>> X = make_ratings(100, 80, density=0.3, random_state=0)
+        >>> ease = EASERecommender(reg=100.0).fit(X)
+        >>> certificate = ease.certify(X, [3], n_fakes=1, profile_size=10, k=5)
+        >>> bool(certificate.hit_ratio_fixed[0] <= certificate.hit_ratio[0] < 1)
+        True
+        """
+        X = self._interactions(self._check_profiles(X))
+        n_users, n_items = X.shape
+        popularity = np.bincount(X.indices, minlength=n_items) / max(n_users, 1)
+        if not np.array_equal(popularity, self.item_popularity_):
+            raise ValueError("X must be the ratings that the model was fitted to.")
+        targets = check_target_items(
+            target_items, n_items, item_names=getattr(self, "feature_names_in_", None)
+        )
+        validate_parameter_constraints(
+            {"n_fakes": [Count()], "profile_size": [Count(), None]},
+            {"n_fakes": n_fakes, "profile_size": profile_size},
+            "certify",
+        )
+        size = n_items if profile_size is None else min(profile_size, n_items)
+        attack = Attack(n_fakes, size, self.reg)
+        weights = self.item_weights_.astype(np.float64)
+        with single_threaded():
+            return certify(X, weights, self._score_profiles, targets, attack, check_k(k))
 
     def _score_profiles(self, X):
         return (X.astype(np.float32) @ self.item_weights_).astype(np.float64)
