@@ -5,6 +5,7 @@ from skrecsec.recommenders._at import ATRecommender
 from skrecsec.recommenders._bpr import BPRRecommender
 from skrecsec.recommenders._ease import EASERecommender
 from skrecsec.recommenders._filtered import FilteredRecommender
+from skrecsec.recommenders._gate import ExposureGate
 from skrecsec.recommenders._item_knn import ItemKNNRecommender
 from skrecsec.recommenders._mf import MFRecommender
 from skrecsec.recommenders._popularity import PopularityRecommender
@@ -21,6 +22,7 @@ __all__ = [
     "CornacRecommender",
     "DecompositionRecommender",
     "EASERecommender",
+    "ExposureGate",
     "FilteredRecommender",
     "ImplicitRecommender",
     "ItemKNNRecommender",
