@@ -39,6 +39,7 @@ from skrecsec.recommenders import (
     MFRecommender,
     PopularityRecommender,
     TCDRecommender,
+    recommended_defense,
 )
 from skrecsec.utils._versions import package_version
 
@@ -79,4 +80,5 @@ __all__ = [
     "TCDRecommender",
     "TNAAttackTransformer",
     "UnRAPDetector",
+    "recommended_defense",
 ]

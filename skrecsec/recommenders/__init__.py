@@ -9,6 +9,7 @@ from skrecsec.recommenders._gate import ExposureGate
 from skrecsec.recommenders._item_knn import ItemKNNRecommender
 from skrecsec.recommenders._mf import MFRecommender
 from skrecsec.recommenders._popularity import PopularityRecommender
+from skrecsec.recommenders._recommended import recommended_defense
 from skrecsec.recommenders._tcd import TCDRecommender
 from skrecsec.recommenders.adapters._cornac import CornacRecommender
 from skrecsec.recommenders.adapters._decomposition import DecompositionRecommender
@@ -30,4 +31,5 @@ __all__ = [
     "MFRecommender",
     "PopularityRecommender",
     "TCDRecommender",
+    "recommended_defense",
 ]
