@@ -1,14 +1,15 @@
 """The recommended defense, and the gate alone: hit ratios, clean and attacked.
 
-For each cell, that is data set, kind and number of targets, targets a profile, size and attack: HR@50
-of held-out items and of targets, of genuine users, for the model of `recommended_defense` alone, in
-its gate, and behind filter and gate; on clean ratings and on poisoned ones. All settings are found
-from the poisoned ratings. It is checked that no item is listed for more training profiles than the
+For each cell, that is data set, kind and number of targets, targets a profile, size and attack:
+HR@50 of held-out items and of targets, of genuine users, for the model of `recommended_defense`
+alone, in its gate, and behind filter and gate; on clean ratings and on poisoned ones. All settings
+are found from the poisoned ratings. It is checked that no item is listed for more training profiles than the
 gate allows. The last lines say, for each kind of cell, by how much targets rise at most and how few
 held-out items are found at least.
 
-    python benchmarks/bench_defenses.py --splits PATH --data-home PATH [--dataset ...] [--attack ...]
-        [--design 5 1 shared] [--size .01 .03] [--seeds 1] [--profiles FOLDER] [--json FILE]
+    python benchmarks/bench_defenses.py --splits PATH --data-home PATH [--dataset ...]
+        [--attack ...] [--design 5 1 shared] [--size .01 .03] [--seeds 1] [--profiles FOLDER]
+        [--json FILE]
 
 `--targets published` takes the paper's targets instead of drawing them. `--profiles` is a folder in
 which the fake profiles are kept, and taken from if they are there.
@@ -38,7 +39,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--splits", type=Path, required=True)
     parser.add_argument("--data-home", type=Path, default=None)
-    parser.add_argument("--dataset", nargs="*", default=["ml-100k", "filmtrust"], choices=list(NAMES))
+    parser.add_argument(
+        "--dataset", nargs="*", default=["ml-100k", "filmtrust"], choices=list(NAMES)
+    )
     parser.add_argument("--attack", nargs="*", default=list(ATTACKS), choices=list(ATTACKS))
     parser.add_argument("--kind", nargs="*", default=["unpopular", "random"])
     parser.add_argument("--design", nargs="*", default=list(DESIGNS), choices=list(DESIGNS))
@@ -72,7 +75,9 @@ def main():
     for cell, values in worst.items():
         rises, tests = np.transpose(values)
         name = " ".join(map(str, cell))
-        print(f"{name}: targets rise by {rises.max():+.3f} at most, test {tests.min():.3f} at least")
+        print(
+            f"{name}: targets rise by {rises.max():+.3f} at most, test {tests.min():.3f} at least"
+        )
 
 
 def designs(args):

@@ -196,7 +196,7 @@ class SelfAttackSearchCV(MetaEstimatorMixin, AtomicFitMixin, DocumentationLinkMi
         """Yield the ratings without the hidden ones, these, the targets, and the fake profiles."""
         seeds = rng.integers(2**31, size=2)
         kept, hidden = leave_one_out_split(X, random_state=int(seeds[0]))
-        targets = rare_items(kept, self.n_targets, self.max_raters, rng)
+        targets = rare_items(X, self.n_targets, self.max_raters, rng)
         if self.attacks is None:
             yield kept, hidden, targets, copied_profiles(kept, self.attack_size, targets, rng)
         for attack in self.attacks or ():

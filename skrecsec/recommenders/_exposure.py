@@ -18,9 +18,7 @@ def exposure_budgets(counts: np.ndarray, max_exposure: float, n_users: int) -> n
     return np.minimum(np.floor(max_exposure * counts), n_users).astype(np.int64)
 
 
-def column_thresholds(
-    score: Callable[[object], np.ndarray], X, n_above: np.ndarray
-) -> np.ndarray:
+def column_thresholds(score: Callable[[object], np.ndarray], X, n_above: np.ndarray) -> np.ndarray:
     """Return, for each item, the score that so many of the profiles without it exceed, at most.
 
     Parameters

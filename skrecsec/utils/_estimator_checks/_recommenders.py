@@ -25,7 +25,7 @@ def check_recommend_is_the_top_of_predict(estimator):
 
 
 def _best_items(fitted, X):
-    """Return the items by their predictions; at the end -1 for those with -inf, which are masked."""
+    """Return the items by their predictions, -1 in place of those that are masked by -inf."""
     scores = np.asarray(fitted.predict(X))
     best = np.argsort(-scores, axis=1, kind="stable")
     return np.where(np.take_along_axis(scores, best, axis=1) == -np.inf, -1, best)
