@@ -3,9 +3,9 @@
 For each cell, that is data set, kind and number of targets, targets a profile, size and attack:
 HR@50 of held-out items and of targets, of genuine users, for the model of `recommended_defense`
 alone, in its gate, and behind filter and gate; on clean ratings and on poisoned ones. All settings
-are found from the poisoned ratings. It is checked that no item is listed for more training profiles than the
-gate allows. The last lines say, for each kind of cell, by how much targets rise at most and how few
-held-out items are found at least.
+are found from the poisoned ratings. It is checked that no item is listed for more training profiles
+than the gate allows. The last lines say, for each kind of cell, by how much targets rise at most
+and how few held-out items are found at least.
 
     python benchmarks/bench_defenses.py --splits PATH --data-home PATH [--dataset ...]
         [--attack ...] [--design 5 1 shared] [--size .01 .03] [--seeds 1] [--profiles FOLDER]

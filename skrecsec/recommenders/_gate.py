@@ -7,11 +7,19 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.base import BaseRecommender
+from skrecsec.model_selection import leave_one_out_split
 from skrecsec.recommenders._exposure import column_thresholds, exposure_budgets
-from skrecsec.utils._compat import Count, HasMethods, Number, _fit_context
+from skrecsec.utils._compat import Count, HasMethods, Number, StrOptions, _fit_context
 from skrecsec.utils._registry import find
-from skrecsec.utils._scoring import as_scores
+from skrecsec.utils._scoring import as_scores, held_out_ranks, profiles_for
 from skrecsec.utils._signatures import complete
+
+# Of "auto": what is tried; the share of users who have rated the items that count; the share of
+# users whose hidden item may be lost; the length of the lists.
+_EXPOSURES = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+_COMMON = 0.05
+_TOLERANCE = 0.005
+_LENGTH = 50
 
 
 @complete
@@ -27,9 +35,10 @@ class ExposureGate(BaseRecommender):
     recommender : recommender, default=None
         It is cloned. None means ``EASERecommender()``.
 
-    max_exposure : float, default=2.0
+    max_exposure : float or "auto", default=2.0
         :math:`\kappa`: for how many training profiles an item may be listed, for each that has
-        rated it.
+        rated it. ``"auto"`` finds one from 1 to 8 that this recommender can bear on these ratings,
+        see Notes; it takes a second fit.
 
     fill : bool, default=False
         What lists with fewer than `k` items that pass are: if False, shorter, with -1 at the end;
@@ -40,6 +49,9 @@ class ExposureGate(BaseRecommender):
     ----------
     recommender_ : recommender
         The fitted recommender.
+
+    max_exposure_ : float
+        The exposure that was asked for, or found.
 
     thresholds_ : ndarray of shape (n_items,)
         An item is listed for profiles whose scores are above its threshold; -inf where it is listed
@@ -86,6 +98,12 @@ class ExposureGate(BaseRecommender):
     lists hardly anything. New items, with no raters yet, are never listed for training profiles,
     and those with few for few.
 
+    **The rule for** :math:`\kappa`. ``"auto"`` hides a rating of each user, fits the recommender to
+    the rest, and takes the first of 1, 1.5, 2, 3, 4, 6 and 8 with which the lists of 50 find the
+    hidden items as before, but for half a percent of the users; 8 if there is none. Only items
+    count that 5% of the users or more have rated, so that fewer fake profiles cannot widen the
+    gate by what they push. It looks at nothing but the training ratings.
+
     Fitting takes the recommender's fit, a prediction for all training profiles, in blocks, and
     O(n_users n_items) beyond; memory is O(max_exposure n_ratings + n_items), of which O(n_items) is
     kept, and a block bounded by scikit-learn's `working_memory`.
@@ -108,7 +126,7 @@ class ExposureGate(BaseRecommender):
 
     _parameter_constraints: dict = {
         "recommender": [HasMethods(["fit", "predict"]), None],
-        "max_exposure": [Number(0, None, closed="neither")],
+        "max_exposure": [StrOptions({"auto"}), Number(0, None, closed="neither")],
         "fill": ["boolean"],
     }
 
@@ -125,16 +143,23 @@ class ExposureGate(BaseRecommender):
         """
         X = self._check_ratings(X)
         given = find("recommender", "ease")() if self.recommender is None else self.recommender
-        self.recommender_ = clone(given).fit(X)
+        is_auto = isinstance(self.max_exposure, str)
+        max_exposure = _bearable_exposure(given, X) if is_auto else self.max_exposure
+        self._put_behind(clone(given).fit(X), X, max_exposure)
+        return self
+
+    def _put_behind(self, recommender, X, max_exposure):
+        """Find the thresholds for a recommender that is fitted to `X`."""
+        self.recommender_ = recommender
+        self.max_exposure_ = float(max_exposure)
         self.n_users_ = X.shape[0]
         counts = np.bincount(X.indices, minlength=X.shape[1])
-        self.exposures_ = exposure_budgets(counts, self.max_exposure, self.n_users_)
+        self.exposures_ = exposure_budgets(counts, self.max_exposure_, self.n_users_)
         rows = np.flatnonzero(np.diff(X.indptr))
         n_empty = self.n_users_ - rows.size
         self._has_place = self.exposures_ >= max(n_empty, 1)
         n_above = self.exposures_ - np.where(self._has_place, n_empty, 0)
         self.thresholds_ = column_thresholds(self._ask, X[rows], n_above)
-        return self
 
     def exposure_bound(self, n_fakes: int = 0) -> np.ndarray:
         """Return the share of the training profiles for which each item is listed at most.
@@ -147,7 +172,7 @@ class ExposureGate(BaseRecommender):
         Returns
         -------
         bound : ndarray of shape (n_items,)
-            The smaller of 1 and ``max_exposure * (raters + n_fakes) / n_users_``. Fake profiles in
+            The smaller of 1 and ``max_exposure_ * (raters + n_fakes) / n_users_``. Fake profiles in
             the training data are among the raters; leave `n_fakes` at 0 for these.
 
         Raises
@@ -166,7 +191,7 @@ class ExposureGate(BaseRecommender):
         if self.fill:
             raise ValueError("fill=True lists items beyond their bound, so that there is none.")
         counts = np.rint(self.item_popularity_ * self.n_users_)
-        return np.minimum(1.0, self.max_exposure * (counts + n_fakes) / self.n_users_)
+        return np.minimum(1.0, self.max_exposure_ * (counts + n_fakes) / self.n_users_)
 
     def _score_profiles(self, X):
         scores = self._ask(X)
@@ -185,6 +210,31 @@ class ExposureGate(BaseRecommender):
                 f"shape {X.shape}, got {scores.shape}."
             )
         return scores
+
+
+def _bearable_exposure(recommender, X):
+    """Return the least exposure of a grid at which hidden ratings are still found."""
+    kept, hidden = leave_one_out_split(X, random_state=0)
+    counts = np.bincount(kept.indices, minlength=X.shape[1])
+    is_common = counts >= _COMMON * X.shape[0]
+    hidden = np.where((hidden >= 0) & is_common[hidden], hidden, -1)
+    if (hidden < 0).all():  # there is nothing to go by
+        return 2.0
+    fitted = clone(recommender).fit(kept)
+    enough = _n_found(fitted, kept, hidden) - _TOLERANCE * X.shape[0]
+    for max_exposure in _EXPOSURES:
+        gate = ExposureGate()
+        gate._put_behind(fitted, kept, max_exposure)
+        if _n_found(gate, kept, hidden) >= enough:
+            break
+    return max_exposure
+
+
+def _n_found(recommender, X, hidden):
+    """Return how many hidden items are in the lists of their users."""
+    profiles = profiles_for(recommender, X)
+    _, ranks = held_out_ranks(hidden, profiles.shape, profiles.score_rows, profiles.seen)
+    return np.count_nonzero((ranks >= 0) & (ranks < _LENGTH))
 
 
 def _below_what_passes(scores, passes, thresholds):

@@ -26,8 +26,9 @@ def recommended_defense(
 
     It is :class:`FilteredRecommender` with a :class:`~skrecsec.detection.LockstepDetector`, which
     drops the profiles that act alike, and behind it :class:`EASERecommender` in an
-    :class:`ExposureGate`, which bounds what those can do that were not found. All settings are the
-    defaults, but for the penalty of EASE, which is chosen by attacking the ratings as
+    :class:`ExposureGate`, which bounds what those can do that were not found. How narrow the gate
+    is, it finds when it is fitted. All other settings are the defaults, but for the penalty of
+    EASE, which is chosen by attacking the ratings as
     :class:`~skrecsec.model_selection.SelfAttackSearchCV` does.
 
     Parameters
@@ -68,12 +69,13 @@ def recommended_defense(
     >>> defense = recommended_defense(X)
     >>> defense
     FilteredRecommender(detector=LockstepDetector(),
-                        recommender=ExposureGate(recommender=EASERecommender(reg=100.0)))
+                        recommender=ExposureGate(max_exposure='auto',
+                                                 recommender=EASERecommender(reg=100.0)))
     >>> defense.fit(X).recommend(X[:2], k=3).shape
     (2, 3)
     """
     X = check_ratings(X)
-    gate = ExposureGate(_model_for(X, random_state))
+    gate = ExposureGate(_model_for(X, random_state), max_exposure="auto")
     return FilteredRecommender(find("detector", "lockstep")(), gate)
 
 

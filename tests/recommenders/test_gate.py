@@ -9,7 +9,7 @@ import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -23,8 +23,9 @@ from skrecsec import (
     PopularityRecommender,
 )
 from skrecsec.base import BaseRecommender
+from skrecsec.datasets import make_ratings
 from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer, target_hit_ratio_score
-from skrecsec.model_selection import WeakGeneralization
+from skrecsec.model_selection import WeakGeneralization, leave_one_out_split
 
 
 class Linear(BaseRecommender):
@@ -259,6 +260,39 @@ def test_masked_scores_have_no_place(ratings):
     masked = Foreign(lambda X: np.ma.masked_less(X.toarray() + np.arange(90), 30))
     gate = ExposureGate(masked, 1000.0).fit(ratings)
     assert np.isin(gate.recommend(ratings, k=90), np.arange(25)).sum() == 0
+
+
+@pytest.mark.parametrize("model", [EASERecommender(), PopularityRecommender()])
+def test_the_exposure_that_a_model_can_bear(model, ratings):
+    """The rule by itself: the first exposure that loses no more than half a percent of users."""
+    kept, hidden = leave_one_out_split(ratings, random_state=0)
+    common = np.bincount(kept.indices, minlength=90) >= 0.05 * 120
+    hidden = np.where((hidden >= 0) & common[hidden], hidden, -1)
+
+    def n_found(fitted):
+        return HitRatioScorer(50)(fitted, kept, hidden) * np.count_nonzero(hidden >= 0)
+
+    enough = n_found(clone(model).fit(kept)) - 0.005 * 120
+    tried = [1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0]
+    found = [n_found(ExposureGate(model, m).fit(kept)) for m in tried]
+    expected = next((m for m, n in zip(tried, found, strict=True) if n >= enough - 1e-9), 8.0)
+    gate = ExposureGate(model, "auto").fit(ratings)
+    assert gate.max_exposure_ == expected
+    fixed = ExposureGate(model, expected).fit(ratings)
+    np.testing.assert_array_equal(gate.predict(ratings), fixed.predict(ratings))
+    np.testing.assert_array_equal(gate.exposure_bound(3), fixed.exposure_bound(3))
+
+
+def test_a_model_that_scores_all_alike_bears_no_narrow_gate():
+    X = make_ratings(300, 400, density=0.05, random_state=0)
+    wide = ExposureGate(PopularityRecommender(), "auto").fit(X).max_exposure_
+    narrow = ExposureGate(EASERecommender(100.0), "auto").fit(X).max_exposure_
+    assert wide > narrow
+
+
+def test_where_nothing_can_be_hidden_the_exposure_is_the_default():
+    gate = ExposureGate(Linear(np.ones((4, 4))), "auto").fit(np.eye(4))
+    assert gate.max_exposure_ == 2.0
 
 
 @pytest.mark.parametrize("parameters", [{"max_exposure": 0}, {"max_exposure": "all"}, {"fill": 2}])
