@@ -97,8 +97,7 @@ class SelfAttackSearchCV(MetaEstimatorMixin, AtomicFitMixin, DocumentationLinkMi
     best_estimator_ : recommender
         Fitted to all of `X`; with ``refit=True``.
 
-    n_features_in_ : int
-        Number of items.
+    %(features)s
 
     See Also
     --------
