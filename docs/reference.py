@@ -21,9 +21,14 @@ END = "<!-- end -->\n"
 ROWS = {
     "Recommenders": (
         "skrecsec.recommenders",
-        ".*",
+        "[A-Z].*",
         "{names}: `fit`, `predict`, `recommend`, `score`; profiles never seen in training are "
         "folded in",
+    ),
+    "Defense": (
+        "skrecsec.recommenders",
+        "recommended_.*",
+        "{names}: filter, model and gate, with settings for the ratings at hand, unfitted",
     ),
     "Attacks": (
         "skrecsec.attacks",
@@ -47,7 +52,12 @@ ROWS = {
         "{names}; rated items are masked, all others ranked",
     ),
     "Scorers": ("skrecsec.metrics", ".*Scorer", "{names}, for `scoring=`; by name: {scorers}"),
-    "Splits": ("skrecsec.model_selection", ".*", "{names}"),
+    "Splits": ("skrecsec.model_selection", "(?!.*Search).*", "{names}"),
+    "Search": (
+        "skrecsec.model_selection",
+        ".*SearchCV",
+        "{names}: settings of a recommender by attacking the ratings that it is to learn from",
+    ),
     "Data": ("skrecsec.datasets", "(fetch|load|make)_.*", "{names}"),
     "Experiments": (
         "skrecsec.experiments",

@@ -33,6 +33,7 @@ from skrecsec.recommenders import (
     CornacRecommender,
     DecompositionRecommender,
     EASERecommender,
+    ExposureGate,
     FilteredRecommender,
     ImplicitRecommender,
     ItemKNNRecommender,
@@ -40,6 +41,7 @@ from skrecsec.recommenders import (
     MFRecommender,
     PopularityRecommender,
     TCDRecommender,
+    recommended_defense,
 )
 from skrecsec.utils._versions import package_version
 
@@ -59,6 +61,7 @@ __all__ = [
     "DLAttackTransformer",
     "DecompositionRecommender",
     "EASERecommender",
+    "ExposureGate",
     "FAPDetector",
     "FilteredRecommender",
     "FixedAttackTransformer",
@@ -81,4 +84,5 @@ __all__ = [
     "TCDRecommender",
     "TNAAttackTransformer",
     "UnRAPDetector",
+    "recommended_defense",
 ]

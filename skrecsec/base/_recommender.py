@@ -141,7 +141,9 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
         _expect_shape("predictions", scores, X.shape)
         is_empty = np.diff(X.indptr) == 0
         if is_empty.any() and popularity is not None:
-            scores = np.where(is_empty[:, np.newaxis], popularity, scores)
+            # What is masked stays masked, whatever is popular.
+            served = is_empty[:, np.newaxis] & (scores != -np.inf)
+            scores = np.where(served, popularity, scores)
         return scores
 
     def _check_ratings(self, X):

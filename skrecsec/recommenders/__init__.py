@@ -7,9 +7,11 @@ from skrecsec.recommenders._bpr import BPRRecommender
 from skrecsec.recommenders._cooperative import CooperativeRecommender
 from skrecsec.recommenders._ease import EASERecommender
 from skrecsec.recommenders._filtered import FilteredRecommender
+from skrecsec.recommenders._gate import ExposureGate
 from skrecsec.recommenders._item_knn import ItemKNNRecommender
 from skrecsec.recommenders._mf import MFRecommender
 from skrecsec.recommenders._popularity import PopularityRecommender
+from skrecsec.recommenders._recommended import recommended_defense
 from skrecsec.recommenders._tcd import TCDRecommender
 from skrecsec.recommenders.adapters._cornac import CornacRecommender
 from skrecsec.recommenders.adapters._decomposition import DecompositionRecommender
@@ -25,6 +27,7 @@ __all__ = [
     "CornacRecommender",
     "DecompositionRecommender",
     "EASERecommender",
+    "ExposureGate",
     "FilteredRecommender",
     "ImplicitRecommender",
     "ItemKNNRecommender",
@@ -32,4 +35,5 @@ __all__ = [
     "MFRecommender",
     "PopularityRecommender",
     "TCDRecommender",
+    "recommended_defense",
 ]

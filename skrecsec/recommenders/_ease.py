@@ -183,9 +183,15 @@ def _weights(gram):
     return np.ascontiguousarray(weights)
 
 
+def has_memory(n_items: int) -> bool:
+    """Return whether there is memory enough for so many items."""
+    available = available_memory()
+    return available is None or _BYTES_PER_PAIR * n_items**2 <= available
+
+
 def _check_memory(n_items):
-    needed, available = _BYTES_PER_PAIR * n_items**2, available_memory()
-    if available is not None and needed > available:
+    if not has_memory(n_items):
+        needed, available = _BYTES_PER_PAIR * n_items**2, available_memory() or 0
         raise ValueError(
             f"EASERecommender needs {needed / 2**30:.1f} GiB for {n_items} items, of which "
             f"{available / 2**30:.1f} GiB are available: drop items with few ratings, or use "

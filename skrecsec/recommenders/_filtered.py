@@ -43,6 +43,8 @@ class FilteredRecommender(BaseRecommender):
     See Also
     --------
     skrecsec.detection.LockstepDetector : The default detector.
+    ExposureGate : Bounds what those can do that were not found.
+    recommended_defense : Both, with settings for the ratings at hand.
 
     Notes
     -----

@@ -16,13 +16,19 @@ from skrecsec.utils._scoring import profiles_for
 
 @states_its_rule
 def check_recommend_is_the_top_of_predict(estimator):
-    """`recommend` returns the items with the highest predictions, best first."""
+    """`recommend` returns the items with the highest predictions, best first; none with -inf."""
     X = make_test_ratings()
     fitted = prepared(estimator).fit(X)
     items = fitted.recommend(X, k=7, exclude_seen=False)
     expect(items.shape == (X.shape[0], 7), f"for k=7, lists of shape {items.shape}")
-    best = np.argsort(-fitted.predict(X), axis=1, kind="stable")[:, :7]
-    _expect_same_lists(items, best)
+    _expect_same_lists(items, _best_items(fitted, X)[:, :7])
+
+
+def _best_items(fitted, X):
+    """Return the items by their predictions, -1 in place of those that are masked by -inf."""
+    scores = np.asarray(fitted.predict(X))
+    best = np.argsort(-scores, axis=1, kind="stable")
+    return np.where(np.take_along_axis(scores, best, axis=1) == -np.inf, -1, best)
 
 
 def _expect_same_lists(items, expected):
@@ -37,12 +43,13 @@ def check_recommend_masks_rated_items(estimator):
     """No rated item is recommended, and lists that run out of items end in -1."""
     X = make_test_ratings()
     fitted = prepared(estimator).fit(X)
-    for rated, row in zip(X.toarray() > 0, fitted.recommend(X, k=X.shape[1]), strict=True):
-        n_unrated = np.count_nonzero(~rated)
-        offered = np.sort(row[:n_unrated])
-        complete = np.array_equal(offered, np.flatnonzero(~rated))
-        expect(complete, f"of the unrated items {np.flatnonzero(~rated)} come {offered}")
-        expect((row[n_unrated:] == -1).all(), f"after the last item come {row[n_unrated:]}")
+    is_masked = (X.toarray() > 0) | (np.asarray(fitted.predict(X)) == -np.inf)
+    for masked, row in zip(is_masked, fitted.recommend(X, k=X.shape[1]), strict=True):
+        n_open = np.count_nonzero(~masked)
+        offered = np.sort(row[:n_open])
+        complete = np.array_equal(offered, np.flatnonzero(~masked))
+        expect(complete, f"of the unrated items {np.flatnonzero(~masked)} come {offered}")
+        expect((row[n_open:] == -1).all(), f"after the last item come {row[n_open:]}")
 
 
 # What float32 leaves of scores, whatever they are handed out as, relative to their range.
@@ -89,7 +96,9 @@ def check_empty_rows_and_columns(estimator):
     X, empty = _with_empty_user_and_item()
     fitted = prepared(estimator).fit(X)
     for name, profiles in (("the training profiles", X), ("empty profiles", empty)):
-        expect(np.isfinite(fitted.predict(profiles)).all(), f"for {name}, scores are not finite")
+        scores = np.asarray(fitted.predict(profiles))
+        ranked = np.isfinite(scores) | (scores == -np.inf)  # which masks an item
+        expect(ranked.all(), f"for {name}, scores are not finite")
 
 
 @states_its_rule
@@ -106,12 +115,11 @@ def check_empty_profiles_get_what_is_popular(estimator):
         expect(same, f"one empty profile gets {lists[0]}, another {items}")
     if (lists == -1).all():
         return
-    expect((lists >= 0).all(), f"an empty profile gets a part of the items, {lists[0]}")
-    expect((np.diff(counts[lists[0]]) <= 0).all(), f"{lists[0]}, with {counts[lists[0]]} ratings")
-    best = np.argsort(-np.asarray(fitted.predict(empty)), axis=1, kind="stable")
-    _expect_same_lists(lists, best)
-    ranks = profiles_for(fitted, empty).target_ranks(lists[0])
-    expect((ranks == np.arange(n_items)).all(), f"scorers see other places, {ranks[0]}")
+    offered = lists[0][lists[0] >= 0]
+    expect((np.diff(counts[offered]) <= 0).all(), f"{offered}, with {counts[offered]} ratings")
+    _expect_same_lists(lists, _best_items(fitted, empty))
+    ranks = profiles_for(fitted, empty).target_ranks(offered)
+    expect((ranks == np.arange(offered.size)).all(), f"scorers see other places, {ranks[0]}")
 
 
 def _with_empty_user_and_item():
