@@ -37,6 +37,7 @@ from skrecsec.recommenders import (
     LenskitRecommender,
     MFRecommender,
     PopularityRecommender,
+    RobustMFRecommender,
     TCDRecommender,
 )
 from skrecsec.utils._versions import package_version
@@ -71,6 +72,7 @@ __all__ = [
     "PopularityRecommender",
     "RandomAttackTransformer",
     "ReverseBandwagonAttackTransformer",
+    "RobustMFRecommender",
     "SegmentAttackTransformer",
     "SimulatedAttackDetector",
     "SpectralDetector",

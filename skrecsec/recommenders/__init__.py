@@ -8,6 +8,7 @@ from skrecsec.recommenders._filtered import FilteredRecommender
 from skrecsec.recommenders._item_knn import ItemKNNRecommender
 from skrecsec.recommenders._mf import MFRecommender
 from skrecsec.recommenders._popularity import PopularityRecommender
+from skrecsec.recommenders._robust_mf import RobustMFRecommender
 from skrecsec.recommenders._tcd import TCDRecommender
 from skrecsec.recommenders.adapters._cornac import CornacRecommender
 from skrecsec.recommenders.adapters._decomposition import DecompositionRecommender
@@ -27,5 +28,6 @@ __all__ = [
     "LenskitRecommender",
     "MFRecommender",
     "PopularityRecommender",
+    "RobustMFRecommender",
     "TCDRecommender",
 ]
