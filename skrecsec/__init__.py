@@ -26,6 +26,7 @@ from skrecsec.detection import (
 )
 from skrecsec.recommenders import (
     APRRecommender,
+    APTRecommender,
     ATRecommender,
     BPRRecommender,
     CornacRecommender,
@@ -46,6 +47,7 @@ __version__ = package_version()
 
 __all__ = [
     "APRRecommender",
+    "APTRecommender",
     "ATRecommender",
     "AUSHAttackTransformer",
     "AverageAttackTransformer",

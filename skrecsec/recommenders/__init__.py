@@ -1,6 +1,7 @@
 """Recommenders: the victims of attacks and their defended relatives."""
 
 from skrecsec.recommenders._apr import APRRecommender
+from skrecsec.recommenders._apt import APTRecommender
 from skrecsec.recommenders._at import ATRecommender
 from skrecsec.recommenders._bpr import BPRRecommender
 from skrecsec.recommenders._ease import EASERecommender
@@ -17,6 +18,7 @@ from skrecsec.recommenders.adapters._lenskit import LenskitRecommender
 
 __all__ = [
     "APRRecommender",
+    "APTRecommender",
     "ATRecommender",
     "BPRRecommender",
     "CornacRecommender",

@@ -4,7 +4,7 @@ What other packages of skrecsec use of it is named here; users have no need of i
 """
 
 from skrecsec.training._data import RatingData, Triplets, initial_factors
-from skrecsec.training._kernels_weighted import pair_residuals
+from skrecsec.training._kernels_weighted import pair_derivative, pair_gradient, pair_residuals
 from skrecsec.training._linalg import fold_in, user_products
 from skrecsec.training._loop import Epoch, train
 from skrecsec.training._plans import draw_order, plan_pairs, plan_tiles
@@ -49,6 +49,8 @@ __all__ = [
     "initial_factors",
     "largest_singular_value",
     "make_solver",
+    "pair_derivative",
+    "pair_gradient",
     "pair_residuals",
     "plan_comparisons",
     "plan_pairs",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,10 @@ class Triplets(NamedTuple):
     def take(self, which: np.ndarray | slice) -> Triplets:
         """Return the ratings at the given positions, or where a mask is true."""
         return Triplets(self.users[which], self.items[which], self.ratings[which])
+
+    def join(self, others: Triplets) -> Triplets:
+        """Return these ratings and others behind them."""
+        return Triplets(*(np.concatenate(columns) for columns in zip(self, others, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,11 @@ class RatingData:
             levels=levels,
             midpoints=(levels[1:] + levels[:-1]) / 2,
         )
+
+    def with_rows(self, n_more: int) -> RatingData:
+        """Return the same ratings, with rows for more users, who have none."""
+        indptr = np.concatenate([self.indptr, np.full(n_more, self.indptr[-1])])
+        return replace(self, n_users=self.n_users + n_more, indptr=indptr)
 
 
 def _as_float32(values) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The compiled epoch of ratings that do not count alike, and what is wrong with each of them."""
+"""Ratings that do not count alike: their compiled epoch, residuals, and derivatives of these."""
 
 from __future__ import annotations
 
@@ -54,3 +54,28 @@ def pair_residuals(user_factors, item_factors, users, items, ratings):
             score += user_factors[u, k] * item_factors[i, k]
         residuals[t] = ratings[t] - score
     return residuals
+
+
+@fast_jit
+def pair_derivative(factors, step, users, items):
+    """Return by how much p . q changes with a step, to first order, for pairs of rows, float64."""
+    result = np.empty(users.size)
+    for t in range(users.size):
+        u, i = users[t], items[t]
+        total = 0.0
+        for k in range(factors.shape[1]):
+            total += factors[u, k] * step[i, k] + step[u, k] * factors[i, k]
+        result[t] = total
+    return result
+
+
+@fast_jit
+def pair_gradient(factors, values, users, items):
+    """Return the gradient of sum(values * p . q) over pairs of rows: the transpose of the above."""
+    result = np.zeros(factors.shape)
+    for t in range(users.size):
+        u, i, value = users[t], items[t], values[t]
+        for k in range(factors.shape[1]):
+            result[u, k] += value * factors[i, k]
+            result[i, k] += value * factors[u, k]
+    return result

@@ -9,7 +9,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skrecsec.training import _kernels
 from skrecsec.training._data import RatingData, initial_factors
 from skrecsec.training._kernels_perturbed import sgd_perturbed_pairs
-from skrecsec.training._kernels_weighted import pair_residuals, sgd_weighted_pairs
+from skrecsec.training._kernels_weighted import (
+    pair_derivative,
+    pair_gradient,
+    pair_residuals,
+    sgd_weighted_pairs,
+)
 from skrecsec.training._linalg import fold_in_rows
 from skrecsec.training._plans import plan_tiles, random_order
 from skrecsec.training._sgd import SGDSolver
@@ -90,6 +95,21 @@ def test_weighted_pairs_move_users_and_items_by_their_weights(rng):
     sgd_weighted_pairs(P, Q, *pairs, user_weights, item_weights, rate, reg)
     assert_allclose(P, expected_P, rtol=1e-4, atol=1e-5)
     assert_allclose(Q, expected_Q, rtol=1e-4, atol=1e-5)
+
+
+def test_derivatives_of_predictions(rng):
+    """By finite differences, and the gradient is the transpose."""
+    factors, step = rng.normal(0, 0.4, (2, 12, D))
+    rows = rng.integers(7, size=30), rng.integers(7, 12, size=30)
+    values = rng.normal(size=30)
+
+    def predictions(factors):
+        return (factors[rows[0]] * factors[rows[1]]).sum(axis=1)
+
+    derivative = pair_derivative(factors, step, *rows)
+    differences = predictions(factors + 1e-5 * step) - predictions(factors - 1e-5 * step)
+    assert_allclose(derivative, differences / 2e-5, rtol=1e-6, atol=1e-8)
+    assert_allclose((pair_gradient(factors, values, *rows) * step).sum(), values @ derivative)
 
 
 @pytest.mark.parametrize("sigmoid", [False, True])
