@@ -40,6 +40,7 @@ from skrecsec.recommenders import (
     PopularityRecommender,
     RobustMFRecommender,
     TCDRecommender,
+    VATRecommender,
 )
 from skrecsec.utils._versions import package_version
 
@@ -81,4 +82,5 @@ __all__ = [
     "TCDRecommender",
     "TNAAttackTransformer",
     "UnRAPDetector",
+    "VATRecommender",
 ]

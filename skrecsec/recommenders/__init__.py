@@ -11,6 +11,7 @@ from skrecsec.recommenders._mf import MFRecommender
 from skrecsec.recommenders._popularity import PopularityRecommender
 from skrecsec.recommenders._robust_mf import RobustMFRecommender
 from skrecsec.recommenders._tcd import TCDRecommender
+from skrecsec.recommenders._vat import VATRecommender
 from skrecsec.recommenders.adapters._cornac import CornacRecommender
 from skrecsec.recommenders.adapters._decomposition import DecompositionRecommender
 from skrecsec.recommenders.adapters._implicit import ImplicitRecommender
@@ -32,4 +33,5 @@ __all__ = [
     "PopularityRecommender",
     "RobustMFRecommender",
     "TCDRecommender",
+    "VATRecommender",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from skrecsec.training import PairWeights
@@ -40,7 +42,12 @@ def _l1(sizes):
     return 1 / np.maximum(sizes, _LOWEST_SHARE * _scale(sizes))
 
 
-_LOSSES = {"squared": np.ones_like, "huber": _huber, "welsch": _welsch, "l1": _l1}
+_LOSSES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "squared": np.ones_like,
+    "huber": _huber,
+    "welsch": _welsch,
+    "l1": _l1,
+}
 LOSSES = (*_LOSSES, "r1")
 
 
