@@ -41,6 +41,7 @@ from skrecsec.recommenders import (
     RobustMFRecommender,
     TCDRecommender,
     VATRecommender,
+    VicinalRecommender,
 )
 from skrecsec.utils._versions import package_version
 
@@ -83,4 +84,5 @@ __all__ = [
     "TNAAttackTransformer",
     "UnRAPDetector",
     "VATRecommender",
+    "VicinalRecommender",
 ]

@@ -12,6 +12,7 @@ from skrecsec.recommenders._popularity import PopularityRecommender
 from skrecsec.recommenders._robust_mf import RobustMFRecommender
 from skrecsec.recommenders._tcd import TCDRecommender
 from skrecsec.recommenders._vat import VATRecommender
+from skrecsec.recommenders._vicinal import VicinalRecommender
 from skrecsec.recommenders.adapters._cornac import CornacRecommender
 from skrecsec.recommenders.adapters._decomposition import DecompositionRecommender
 from skrecsec.recommenders.adapters._implicit import ImplicitRecommender
@@ -34,4 +35,5 @@ __all__ = [
     "RobustMFRecommender",
     "TCDRecommender",
     "VATRecommender",
+    "VicinalRecommender",
 ]

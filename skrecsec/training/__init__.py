@@ -4,6 +4,7 @@ What other packages of skrecsec use of it is named here; users have no need of i
 """
 
 from skrecsec.training._data import RatingData, Triplets, initial_factors
+from skrecsec.training._kernels_vicinal import vicinal_scores
 from skrecsec.training._kernels_weighted import pair_derivative, pair_gradient, pair_residuals
 from skrecsec.training._linalg import fold_in, user_products
 from skrecsec.training._loop import Epoch, train
@@ -57,4 +58,5 @@ __all__ = [
     "plan_tiles",
     "train",
     "user_products",
+    "vicinal_scores",
 ]
