@@ -42,6 +42,7 @@ from skrecsec.recommenders import (
     TCDRecommender,
     VATRecommender,
     VicinalRecommender,
+    WeightedRecommender,
 )
 from skrecsec.utils._versions import package_version
 
@@ -85,4 +86,5 @@ __all__ = [
     "UnRAPDetector",
     "VATRecommender",
     "VicinalRecommender",
+    "WeightedRecommender",
 ]

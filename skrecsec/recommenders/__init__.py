@@ -13,6 +13,7 @@ from skrecsec.recommenders._robust_mf import RobustMFRecommender
 from skrecsec.recommenders._tcd import TCDRecommender
 from skrecsec.recommenders._vat import VATRecommender
 from skrecsec.recommenders._vicinal import VicinalRecommender
+from skrecsec.recommenders._weighted import WeightedRecommender
 from skrecsec.recommenders.adapters._cornac import CornacRecommender
 from skrecsec.recommenders.adapters._decomposition import DecompositionRecommender
 from skrecsec.recommenders.adapters._implicit import ImplicitRecommender
@@ -36,4 +37,5 @@ __all__ = [
     "TCDRecommender",
     "VATRecommender",
     "VicinalRecommender",
+    "WeightedRecommender",
 ]

@@ -73,10 +73,13 @@ class EASERecommender(BaseInteractionRecommender):
 
     def _fit_interactions(self, X):
         _check_memory(X.shape[1])
-        gram = (X.T @ X).toarray()
+        gram = self._gram(X).toarray()
         gram.flat[:: gram.shape[0] + 1] += self.reg
         with single_threaded():
             self.item_weights_ = _weights(gram)
+
+    def _gram(self, X):
+        return X.T @ X
 
     def _score_profiles(self, X):
         return (X.astype(np.float32) @ self.item_weights_).astype(np.float64)
