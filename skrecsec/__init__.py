@@ -26,6 +26,7 @@ from skrecsec.detection import (
 )
 from skrecsec.recommenders import (
     APRRecommender,
+    APTRecommender,
     ATRecommender,
     BaggedRecommender,
     BPRRecommender,
@@ -40,7 +41,11 @@ from skrecsec.recommenders import (
     LenskitRecommender,
     MFRecommender,
     PopularityRecommender,
+    RobustMFRecommender,
     TCDRecommender,
+    VATRecommender,
+    VicinalRecommender,
+    WeightedRecommender,
     recommended_defense,
 )
 from skrecsec.utils._versions import package_version
@@ -49,6 +54,7 @@ __version__ = package_version()
 
 __all__ = [
     "APRRecommender",
+    "APTRecommender",
     "ATRecommender",
     "AUSHAttackTransformer",
     "AverageAttackTransformer",
@@ -78,11 +84,15 @@ __all__ = [
     "PopularityRecommender",
     "RandomAttackTransformer",
     "ReverseBandwagonAttackTransformer",
+    "RobustMFRecommender",
     "SegmentAttackTransformer",
     "SimulatedAttackDetector",
     "SpectralDetector",
     "TCDRecommender",
     "TNAAttackTransformer",
     "UnRAPDetector",
+    "VATRecommender",
+    "VicinalRecommender",
+    "WeightedRecommender",
     "recommended_defense",
 ]

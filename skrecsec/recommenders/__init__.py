@@ -1,6 +1,7 @@
 """Recommenders: the victims of attacks and their defended relatives."""
 
 from skrecsec.recommenders._apr import APRRecommender
+from skrecsec.recommenders._apt import APTRecommender
 from skrecsec.recommenders._at import ATRecommender
 from skrecsec.recommenders._bagged import BaggedRecommender
 from skrecsec.recommenders._bpr import BPRRecommender
@@ -12,7 +13,11 @@ from skrecsec.recommenders._item_knn import ItemKNNRecommender
 from skrecsec.recommenders._mf import MFRecommender
 from skrecsec.recommenders._popularity import PopularityRecommender
 from skrecsec.recommenders._recommended import recommended_defense
+from skrecsec.recommenders._robust_mf import RobustMFRecommender
 from skrecsec.recommenders._tcd import TCDRecommender
+from skrecsec.recommenders._vat import VATRecommender
+from skrecsec.recommenders._vicinal import VicinalRecommender
+from skrecsec.recommenders._weighted import WeightedRecommender
 from skrecsec.recommenders.adapters._cornac import CornacRecommender
 from skrecsec.recommenders.adapters._decomposition import DecompositionRecommender
 from skrecsec.recommenders.adapters._implicit import ImplicitRecommender
@@ -20,6 +25,7 @@ from skrecsec.recommenders.adapters._lenskit import LenskitRecommender
 
 __all__ = [
     "APRRecommender",
+    "APTRecommender",
     "ATRecommender",
     "BPRRecommender",
     "BaggedRecommender",
@@ -34,6 +40,10 @@ __all__ = [
     "LenskitRecommender",
     "MFRecommender",
     "PopularityRecommender",
+    "RobustMFRecommender",
     "TCDRecommender",
+    "VATRecommender",
+    "VicinalRecommender",
+    "WeightedRecommender",
     "recommended_defense",
 ]

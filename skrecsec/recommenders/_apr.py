@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from skrecsec.recommenders._bpr import BPRRecommender
 from skrecsec.training import check_pretraining
 from skrecsec.utils._compat import Count, Number, StrOptions
@@ -38,6 +40,7 @@ class APRRecommender(BPRRecommender):
     --------
     ATRecommender : The same for a factorization of ratings.
     BPRRecommender : The same model without perturbations.
+    VATRecommender : Perturbs those most who are fitted best.
 
     Notes
     -----
@@ -100,4 +103,8 @@ class APRRecommender(BPRRecommender):
         if epoch <= n_pretrain_iter:
             solver.run(plan)
         else:
-            solver.run_perturbed(plan, self.epsilon, self.adversarial_weight)
+            solver.run_perturbed(plan, self._epsilons(solver, plan), self.adversarial_weight)
+
+    def _epsilons(self, solver, plan):
+        """Return how far factors are moved in the comparisons of each user."""
+        return np.full(solver.user_factors.shape[0], self.epsilon)

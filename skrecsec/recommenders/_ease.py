@@ -78,7 +78,7 @@ class EASERecommender(BaseInteractionRecommender):
 
     def _fit_interactions(self, X):
         _check_memory(X.shape[1])
-        gram = (X.T @ X).toarray()
+        gram = self._gram(X).toarray()
         gram.flat[:: gram.shape[0] + 1] += self.reg
         with single_threaded():
             self.item_weights_ = _weights(gram)
@@ -163,6 +163,9 @@ class EASERecommender(BaseInteractionRecommender):
         weights = self.item_weights_.astype(np.float64)
         with single_threaded():
             return certify(X, weights, self._score_profiles, targets, attack, check_k(k))
+
+    def _gram(self, X):
+        return X.T @ X
 
     def _score_profiles(self, X):
         return (X.astype(np.float32) @ self.item_weights_).astype(np.float64)

@@ -202,7 +202,7 @@ class _EpochReport:
         def attributes():
             user_factors, item_factors = solver.factors()
             return {
-                "user_factors_": user_factors[0],
+                "user_factors_": user_factors[0][: self.X.shape[0]],
                 "item_factors_": item_factors[0],
                 "rating_levels_": self.levels,
             }

@@ -3,10 +3,12 @@
 What other packages of skrecsec use of it is named here; users have no need of it.
 """
 
-from skrecsec.training._data import RatingData, initial_factors
+from skrecsec.training._data import RatingData, Triplets, initial_factors
+from skrecsec.training._kernels_vicinal import vicinal_scores
+from skrecsec.training._kernels_weighted import pair_derivative, pair_gradient, pair_residuals
 from skrecsec.training._linalg import fold_in, user_products
 from skrecsec.training._loop import Epoch, Solver, train
-from skrecsec.training._plans import plan_pairs, plan_tiles
+from skrecsec.training._plans import draw_order, plan_pairs, plan_tiles
 from skrecsec.training._ranking import RankingSolver, plan_comparisons
 from skrecsec.training._ridge import (
     RidgeFactorization,
@@ -23,22 +25,25 @@ from skrecsec.training._solvers import (
     import_solver,
     make_solver,
 )
-from skrecsec.training._terms import AttackTerm, Perturbation, finite_scores
+from skrecsec.training._terms import AttackTerm, PairWeights, Perturbation, finite_scores
 
 __all__ = [
     "SOLVERS",
     "AttackTerm",
     "Epoch",
+    "PairWeights",
     "Perturbation",
     "RankingSolver",
     "RatingData",
     "RidgeFactorization",
     "SGDSolver",
     "Solver",
+    "Triplets",
     "check_device",
     "check_pretraining",
     "csr_arrays",
     "draw_item_factors",
+    "draw_order",
     "finite_scores",
     "fold_in",
     "ill_conditioned",
@@ -46,9 +51,13 @@ __all__ = [
     "initial_factors",
     "largest_singular_value",
     "make_solver",
+    "pair_derivative",
+    "pair_gradient",
+    "pair_residuals",
     "plan_comparisons",
     "plan_pairs",
     "plan_tiles",
     "train",
     "user_products",
+    "vicinal_scores",
 ]

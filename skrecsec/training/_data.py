@@ -26,6 +26,10 @@ class Triplets(NamedTuple):
         """Return the ratings at the given positions, or where a mask is true."""
         return Triplets(self.users[which], self.items[which], self.ratings[which])
 
+    def join(self, others: Triplets) -> Triplets:
+        """Return these ratings and others behind them."""
+        return Triplets(*(np.concatenate(columns) for columns in zip(self, others, strict=True)))
+
 
 @dataclass(frozen=True)
 class RatingData:
@@ -77,6 +81,11 @@ class RatingData:
         counts = np.bincount(train.users, minlength=self.n_users)
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return replace(self, train=train, indptr=indptr)
+
+    def with_rows(self, n_more: int) -> RatingData:
+        """Return the same ratings, with rows for more users, who have none."""
+        indptr = np.concatenate([self.indptr, np.full(n_more, self.indptr[-1])])
+        return replace(self, n_users=self.n_users + n_more, indptr=indptr)
 
 
 def _as_float32(values) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from skrecsec.training._data import RatingData, Triplets
 from skrecsec.training._plans import TilePlan
-from skrecsec.training._terms import AttackTerm, Perturbation
+from skrecsec.training._terms import AttackTerm, PairWeights, Perturbation
 
 # Training stops when the validation loss has not improved for this many epochs.
 PATIENCE = 5
@@ -32,6 +32,9 @@ class Solver(Protocol):
 
     def run_perturbed_pairs(self, pairs: Triplets, perturbation: Perturbation) -> None:
         """Train on the ratings, each under current and under perturbed factors."""
+
+    def run_weighted_pairs(self, pairs: Triplets, weights: PairWeights) -> None:
+        """Train on the ratings, each of which counts as much as its weights say."""
 
     def validation_loss(self) -> float:
         """Return the mean squared error of model 0 on the validation ratings."""

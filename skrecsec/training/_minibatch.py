@@ -83,20 +83,29 @@ class MinibatchSolver:
 
         self._run_batches(range(self._factors.shape[0]), pairs, perturb)
 
-    def _run_batches(self, models, pairs, perturb=None, shares=_NO_SHARES):
+    def run_weighted_pairs(self, pairs, weights):
+        """Train on the ratings, each of which counts as much as its weights say."""
+        self._run_batches(range(self._factors.shape[0]), pairs, weights=weights)
+
+    def _run_batches(self, models, pairs, perturb=None, shares=_NO_SHARES, weights=None):
         users, items, ratings = (self._tensor(column) for column in pairs)
         items = items + self.data.n_users
+        if weights is not None:
+            weights = torch.stack([self._tensor(column) for column in weights])
         starts = range(0, ratings.shape[0], self.batch_size)
         for start, share in zip(starts, shares, strict=False):
             batch = slice(start, start + self.batch_size)
-            self._pair_step(models, users[batch], items[batch], ratings[batch], perturb, share)
+            weight = None if weights is None else weights[:, batch].reshape(-1, 1)
+            self._pair_step(
+                models, users[batch], items[batch], ratings[batch], perturb, share, weight
+            )
 
-    def _pair_step(self, models, users, items, ratings, perturb=None, share=None):
+    def _pair_step(self, models, users, items, ratings, perturb=None, share=None, weight=None):
         """One optimiser step of each model on a batch of ratings."""
         rows, slot = torch.unique(torch.cat([users, items]), return_inverse=True)
         for j in models:
             block = self._factors[j].index_select(0, rows)
-            gradient = self._pair_gradient(block, slot, ratings)
+            gradient = self._pair_gradient(block, slot, ratings, weight)
             if perturb is not None:
                 gradient += self._pair_gradient(block + perturb(gradient), slot, ratings)
             self._descend(j, rows, gradient, share)
@@ -147,11 +156,16 @@ class MinibatchSolver:
         pull = step * -torch.expm1(log_target).unsqueeze_(1)
         return rows, torch.cat([push * q_last - pull * q_target, push * p, -pull * p])
 
-    def _pair_gradient(self, block, slot, ratings):
-        """Return the gradient of a batch in its distinct rows; `slot` says which are whose."""
+    def _pair_gradient(self, block, slot, ratings, weight=None):
+        """Return the gradient of a batch in its distinct rows; `slot` says which are whose.
+
+        `weight`, a column, is that of each rating for its user, then for its item.
+        """
         p, q = block.index_select(0, slot).split(ratings.shape[0])
         error = self._error((p * q).sum(1), ratings).mul_(2 / ratings.shape[0]).unsqueeze_(1)
         gradient = torch.cat([q, p]).mul_(error.repeat(2, 1))
+        if weight is not None:
+            gradient.mul_(weight)
         if self.reg > 0:
             gradient.add_(torch.cat([p, q]), alpha=2 * self.reg / p.numel())
         # Samples that share a user or an item add up.

@@ -31,8 +31,12 @@ def random_order(words):
 def plan_pairs(data: RatingData, rng: np.random.Generator, fraction: float = 1.0) -> Triplets:
     """Draw the random order of a pass over the ratings, or over a random `fraction` of them."""
     n_ratings = data.train.ratings.size
-    words = rng.integers(2**32, size=n_ratings, dtype=np.uint32)
-    return data.train.take(random_order(words)[: round(fraction * n_ratings)])
+    return data.train.take(draw_order(n_ratings, rng)[: round(fraction * n_ratings)])
+
+
+def draw_order(n_ratings: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw the random order of a pass over so many ratings."""
+    return random_order(rng.integers(2**32, size=n_ratings, dtype=np.uint32))
 
 
 @dataclass(frozen=True)

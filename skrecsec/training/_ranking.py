@@ -98,13 +98,13 @@ def sgd_perturbed_comparisons(
     others,
     learning_rate,
     reg,
-    epsilon,
+    epsilons,
     weight,
 ):
     """As `sgd_comparisons`, on the loss plus `weight` times that under perturbed factors.
 
-    The perturbation of each row is `epsilon` times the unit vector in which the loss grows fastest,
-    and constant in the gradient; biases are not perturbed.
+    The perturbation of each row is the unit vector in which the loss grows fastest, times the
+    user's of the `epsilons` (n_users,), and constant in the gradient; biases are not perturbed.
     """
     one = np.float32(1)
     n_factors = user_factors.shape[1]
@@ -125,6 +125,7 @@ def sgd_perturbed_comparisons(
             p_square += p * p
             gap_square += gap * gap
         # The loss falls with the difference: p moves against the gap, the items along p or against.
+        epsilon = epsilons[u]
         p_scale = epsilon / np.sqrt(gap_square)
         gap_scale = np.float32(2) * epsilon / np.sqrt(p_square)
         for k in range(n_factors):
@@ -142,6 +143,24 @@ def sgd_perturbed_comparisons(
             item_factors[j, k] = decay * q_j - move
         biases[i] = decay * biases[i] + step + perturbed_step
         biases[j] = decay * biases[j] - step - perturbed_step
+
+
+@fast_jit
+def mean_losses(user_factors, item_factors, biases, users, items, others):
+    """Return the mean loss of each user's comparisons, NaN for who has none."""
+    sums = np.zeros(user_factors.shape[0])
+    counts = np.zeros(user_factors.shape[0])
+    for t in range(users.size):
+        if others[t] < 0:
+            continue
+        u, i, j = np.int64(users[t]), np.int64(items[t]), np.int64(others[t])
+        difference = biases[i] - biases[j]
+        for k in range(user_factors.shape[1]):
+            difference += user_factors[u, k] * (item_factors[i, k] - item_factors[j, k])
+        # The softplus of minus the difference, without overflow.
+        sums[u] += np.log1p(np.exp(-np.abs(difference))) + max(-difference, np.float32(0))
+        counts[u] += 1
+    return np.where(counts > 0, sums / np.maximum(counts, 1.0), np.nan)
 
 
 class RankingSolver:
@@ -172,10 +191,17 @@ class RankingSolver:
         """Visit the comparisons of a plan. O(n_ratings n_factors)."""
         sgd_comparisons(*self._parameters, *plan, *self._options)
 
-    def run_perturbed(self, plan: RankingPlan, epsilon: float, weight: float) -> None:
-        """Visit the comparisons of a plan, with factors that are moved by `epsilon`, too."""
-        options = (*self._options, np.float32(epsilon), np.float32(weight))
+    def run_perturbed(self, plan: RankingPlan, epsilons: np.ndarray, weight: float) -> None:
+        """Visit the comparisons of a plan, with factors that are moved, too.
+
+        Those of a comparison by the one of the `epsilons` that is its user's.
+        """
+        options = (*self._options, epsilons.astype(np.float32), np.float32(weight))
         sgd_perturbed_comparisons(*self._parameters, *plan, *options)
+
+    def user_losses(self, plan: RankingPlan) -> np.ndarray:
+        """Return the mean loss of each user's comparisons in a plan, NaN for who has none."""
+        return mean_losses(*self._parameters, *plan)
 
     def is_finite(self) -> bool:
         """Return whether training has not diverged."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrecsec.training import _kernels, _kernels_perturbed
+from skrecsec.training import _kernels, _kernels_perturbed, _kernels_weighted
 from skrecsec.training._data import vote_thresholds
 
 
@@ -45,6 +45,13 @@ class SGDSolver:
             np.float32(perturbation.epsilon),
             perturbation.directions,
             perturbation.choose((n_choices, 2)),
+        )
+
+    def run_weighted_pairs(self, pairs, weights):
+        """Train on the ratings, each of which counts as much as its weights say."""
+        learning_rate, reg, _ = self._options
+        _kernels_weighted.sgd_weighted_pairs(
+            self.user_factors[0], self.item_factors[0], *pairs, *weights, learning_rate, reg
         )
 
     def run_tiles(self, model, plan, attack=None, rng=None):

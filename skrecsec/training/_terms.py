@@ -1,13 +1,29 @@
-"""What a loss can have besides the error of ratings: an attack, or perturbed factors."""
+"""What a loss can have besides the error of ratings: an attack, perturbed factors, weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.utils._ranking import mask_seen, row_blocks, top_k
+
+
+class PairWeights(NamedTuple):
+    """How much ratings count, float32, aligned with them.
+
+    What a user's factors learn and what an item's do is weighted apart: a profile that is not to be
+    believed may still have factors of its own.
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+
+    def take(self, which: np.ndarray) -> PairWeights:
+        """Return the weights of the ratings at the given positions."""
+        return PairWeights(self.users[which], self.items[which])
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from skrecsec.recommenders import (
     ImplicitRecommender,
     ItemKNNRecommender,
     PopularityRecommender,
+    VATRecommender,
     _ease,
 )
 
@@ -30,6 +31,7 @@ MODELS = [
     EASERecommender(),
     BPRRecommender(8, max_iter=20, random_state=0),
     APRRecommender(8, max_iter=20, random_state=0),
+    VATRecommender(8, max_iter=20, random_state=0),
     DecompositionRecommender(random_state=0),
     ImplicitRecommender(random_state=0),
 ]
@@ -222,6 +224,33 @@ def test_apr_needs_an_epoch_for_itself(ratings):
     assert APRRecommender(2, max_iter=1, random_state=0).fit(ratings).n_iter_ == 1
 
 
+def test_vat_moves_those_farther_who_are_fitted_better():
+    class Fitted:
+        def user_losses(self, plan):
+            return np.array([0.5, np.nan, 0.1, 0.9, 0.0])
+
+    lengths = VATRecommender(epsilon=0.3)._epsilons(Fitted(), None)
+    assert lengths[0] == pytest.approx(0.6 / (1 + np.exp(1 - 0.375 / 0.5)))
+    assert lengths[3] < lengths[0] < lengths[2] < lengths[4] == pytest.approx(0.6)
+    assert_allclose(lengths[1], 0.6 / (1 + np.e))
+    assert VATRecommender(epsilon=0.3)._epsilons(Fitted(), None).min() > 0.3 * 0.53
+
+
+def test_vat_is_apr_where_all_are_fitted_alike(ratings):
+    class Alike(VATRecommender):
+        def _epsilons(self, solver, plan):
+            losses = solver.user_losses(plan)
+            solver.user_losses = lambda plan: np.full(losses.size, 0.4)
+            return super()._epsilons(solver, plan)
+
+    options = {"n_factors": 6, "max_iter": 6, "epsilon": 0.5, "random_state": 0}
+    apr, alike, vat = (
+        cls(**options).fit(ratings) for cls in (APRRecommender, Alike, VATRecommender)
+    )
+    assert_allclose(alike.item_factors_, apr.item_factors_, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(vat.item_factors_, apr.item_factors_, rtol=1e-3, atol=1e-4)
+
+
 # --- implicit ---
 
 
@@ -316,6 +345,7 @@ def test_victims_in_a_search_and_in_parallel(ratings):
         (EASERecommender(), (0.61, 0.88)),
         (BPRRecommender(random_state=0), (0.59, 0.87)),
         (APRRecommender(random_state=0), (0.57, 0.88)),
+        (VATRecommender(random_state=0), (0.55, 0.88)),
         (ImplicitRecommender("als", random_state=0), (0.60, 0.86)),
         (ImplicitRecommender("bpr", random_state=0), (0.52, 0.78)),
         (ImplicitRecommender("lmf", random_state=0), (0.52, 0.85)),

@@ -9,6 +9,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from skrecsec.training import _kernels
 from skrecsec.training._data import RatingData, initial_factors
 from skrecsec.training._kernels_perturbed import sgd_perturbed_pairs
+from skrecsec.training._kernels_weighted import (
+    pair_derivative,
+    pair_gradient,
+    pair_residuals,
+    sgd_weighted_pairs,
+)
 from skrecsec.training._linalg import fold_in_rows
 from skrecsec.training._plans import plan_tiles, random_order
 from skrecsec.training._sgd import SGDSolver
@@ -68,6 +74,42 @@ def test_sgd_pairs_updates_one_rating_after_the_other(rng, n_models, sigmoid):
     )
     assert_allclose(P, expected_P, rtol=1e-4, atol=1e-5)
     assert_allclose(Q, expected_Q, rtol=1e-4, atol=1e-5)
+
+
+def test_weighted_pairs_move_users_and_items_by_their_weights(rng):
+    P, Q = random_factors(rng, 1, 7)[0], random_factors(rng, 1, 5)[0]
+    users, items = rng.integers(7, size=40), rng.integers(5, size=40)
+    ratings, user_weights, item_weights = rng.random((3, 40)).astype(np.float32)
+    rate, reg = 0.1, 0.03
+    pairs = users.astype(np.int32), items.astype(np.int32), ratings
+    assert_allclose(
+        pair_residuals(P, Q, *pairs), ratings - (P[users] * Q[items]).sum(axis=1), atol=1e-5
+    )
+    expected_P, expected_Q = P.astype(float), Q.astype(float)
+    for u, i, r, v, w in zip(users, items, ratings, user_weights, item_weights, strict=True):
+        p, q = expected_P[u].copy(), expected_Q[i].copy()
+        step = rate * (r - p @ q)
+        expected_P[u] += v * step * q - rate * reg * p
+        expected_Q[i] += w * step * p - rate * reg * q
+    rate, reg = np.float32(rate), np.float32(reg)
+    sgd_weighted_pairs(P, Q, *pairs, user_weights, item_weights, rate, reg)
+    assert_allclose(P, expected_P, rtol=1e-4, atol=1e-5)
+    assert_allclose(Q, expected_Q, rtol=1e-4, atol=1e-5)
+
+
+def test_derivatives_of_predictions(rng):
+    """By finite differences, and the gradient is the transpose."""
+    factors, step = rng.normal(0, 0.4, (2, 12, D))
+    rows = rng.integers(7, size=30), rng.integers(7, 12, size=30)
+    values = rng.normal(size=30)
+
+    def predictions(factors):
+        return (factors[rows[0]] * factors[rows[1]]).sum(axis=1)
+
+    derivative = pair_derivative(factors, step, *rows)
+    differences = predictions(factors + 1e-5 * step) - predictions(factors - 1e-5 * step)
+    assert_allclose(derivative, differences / 2e-5, rtol=1e-6, atol=1e-8)
+    assert_allclose((pair_gradient(factors, values, *rows) * step).sum(), values @ derivative)
 
 
 @pytest.mark.parametrize("sigmoid", [False, True])

@@ -11,7 +11,7 @@ from skrecsec.training._minibatch import MinibatchSolver
 from skrecsec.training._optimisers import LazyAdadelta, LazyAdam
 from skrecsec.training._plans import plan_pairs, plan_tiles
 from skrecsec.training._solvers import check_device
-from skrecsec.training._terms import AttackTerm, Perturbation
+from skrecsec.training._terms import AttackTerm, PairWeights, Perturbation
 
 D = 6
 
@@ -80,6 +80,33 @@ def test_pair_gradient_is_that_of_the_stated_loss(rng):
     for j in range(3):
         expected = autograd(solver, j, loss)
         assert_allclose(dense(solver._optimisers[j].steps, 90), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_weighted_gradient_is_that_of_the_weighted_losses(rng):
+    """What users learn is the gradient of one weighted loss, what items learn that of another."""
+    solver = make_solver(rng)
+    solver._optimisers = [Recorder() for _ in range(3)]
+    batch = Triplets(*(column[:64] for column in plan_pairs(solver.data, rng)))
+    weights = PairWeights(*rng.random((2, 64)).astype(np.float32))
+    solver.run_weighted_pairs(batch, weights)
+    users, items, ratings = (torch.as_tensor(np.asarray(c)) for c in batch)
+
+    def weighted(side):
+        def loss(P, Q):
+            p, q = P[users.long()], Q[items.long()]
+            errors = (p * q).sum(1) - ratings
+            return (torch.as_tensor(weights[side]) * errors**2).mean() + 0.3 * (
+                (p**2).mean() + (q**2).mean()
+            )
+
+        return loss
+
+    n_users = solver.data.n_users
+    for j in range(3):
+        found = dense(solver._optimisers[j].steps, 90)
+        expected = [autograd(solver, j, weighted(side)) for side in (0, 1)]
+        assert_allclose(found[:n_users], expected[0][:n_users], rtol=1e-4, atol=1e-6)
+        assert_allclose(found[n_users:], expected[1][n_users:], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("model", [0, 1, 2])

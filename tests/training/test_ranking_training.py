@@ -11,6 +11,7 @@ from skrecsec.training._data import RatingData
 from skrecsec.training._ranking import (
     RankingSolver,
     draw_unrated,
+    mean_losses,
     plan_comparisons,
     sgd_comparisons,
     sgd_perturbed_comparisons,
@@ -58,7 +59,7 @@ def test_who_has_rated_everything_is_left_out():
     P, Q, b = np.ones((1, 2), np.float32), np.ones((3, 2), np.float32), np.ones(3, np.float32)
     zeros = np.zeros(8, dtype=np.int32)
     sgd_comparisons(P, Q, b, zeros, zeros, drawn, np.float32(0.1), np.float32(0.1))
-    options = map(np.float32, (0.1, 0.1, 0.5, 1))
+    options = perturbed_options(0.1, 0.1, np.full(1, 0.5), 1)
     sgd_perturbed_comparisons(P, Q, b, zeros, zeros, drawn, *options)
     assert (P == 1).all()
     assert (Q == 1).all()
@@ -71,6 +72,10 @@ def model():
     rng = np.random.default_rng(0)
     arrays = [rng.normal(size=shape).astype(np.float32) for shape in ((2, 4), (3, 4), (3,))]
     return arrays, [torch.tensor(array, requires_grad=True) for array in arrays]
+
+
+def perturbed_options(*options):
+    return [np.float32(option) for option in options]
 
 
 def loss_of(p, q_i, q_j, biases):
@@ -86,7 +91,7 @@ def assert_descends(kernel, model, loss, *options):
         for tensor, gradient in zip(tensors, gradients, strict=True)
     ]
     one = [np.array([index], dtype=np.int32) for index in (1, 2, 0)]
-    kernel(*arrays, *one, np.float32(0.05), *map(np.float32, options))
+    kernel(*arrays, *one, np.float32(0.05), *perturbed_options(*options))
     for array, wanted in zip(arrays, expected, strict=True):
         assert_allclose(array, wanted, rtol=1e-5, atol=1e-6)
 
@@ -110,7 +115,8 @@ def test_a_perturbed_comparison_descends_both_losses(model):
     slopes = torch.autograd.grad(clean, rows, retain_graph=True)
     moved = [row + 0.7 * slope / slope.norm() for row, slope in zip(rows, slopes, strict=True)]
     loss = clean + 1.5 * loss_of(*moved, biases) + penalty_of(P[1], q, biases)
-    assert_descends(sgd_perturbed_comparisons, model, loss, 0.3, 0.7, 1.5)
+    # The length is that of user 1.
+    assert_descends(sgd_perturbed_comparisons, model, loss, 0.3, np.array([9.0, 0.7]), 1.5)
 
 
 def test_without_weight_perturbations_change_nothing(data):
@@ -119,10 +125,11 @@ def test_without_weight_perturbations_change_nothing(data):
         RankingSolver.draw(data, 8, np.random.default_rng(0), learning_rate=0.05, reg=0.01)
         for _ in range(2)
     ]
+    lengths = np.full(data.n_users, 0.5)
     solvers[0].run(plan)
-    solvers[1].run_perturbed(plan, 0.5, 0.0)
+    solvers[1].run_perturbed(plan, lengths, 0.0)
     assert_allclose(solvers[1].item_factors, solvers[0].item_factors, rtol=1e-4, atol=1e-6)
-    solvers[1].run_perturbed(plan, 0.5, 1.0)
+    solvers[1].run_perturbed(plan, lengths, 1.0)
     solvers[0].run(plan)
     assert abs(solvers[1].item_factors - solvers[0].item_factors).max() > 0.01
 
@@ -130,8 +137,23 @@ def test_without_weight_perturbations_change_nothing(data):
 def test_equal_items_and_factors_of_zero_have_no_direction():
     P, Q, b = np.zeros((1, 2), np.float32), np.ones((2, 2), np.float32), np.zeros(2, np.float32)
     one = [np.array([index], dtype=np.int32) for index in (0, 0, 1)]
-    options = map(np.float32, (0.1, 0, 0.5, 1))
+    options = perturbed_options(0.1, 0, np.full(1, 0.5), 1)
     sgd_perturbed_comparisons(P, Q, b, *one, *options)
     assert_allclose(b, [0.1, -0.1])
     assert_array_equal(P, 0)
     assert_array_equal(Q, 1)
+
+
+def test_mean_losses_of_users(model):
+    (P, Q, b), (p, q, biases) = model
+    P = np.concatenate([P, P[:1]])  # user 2 is not compared
+    users, items, others = np.array([[1, 0, 1, 0, 0], [2, 1, 2, 0, 0], [0, 0, 1, 2, -1]], np.int32)
+    losses = mean_losses(P, Q, 5 * b, users, items, others)
+    expected = []
+    for u in (0, 1):
+        own = (users == u) & (others >= 0)
+        i, j = items[own], others[own]
+        difference = ((q[i] - q[j]) @ p[u] + 5 * (biases[i] - biases[j])).detach()
+        expected.append(-torch.nn.functional.logsigmoid(difference).mean())
+    assert_allclose(losses[:2], expected, rtol=1e-5)
+    assert np.isnan(losses[2])
