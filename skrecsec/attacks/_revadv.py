@@ -18,7 +18,75 @@ _N_INITIAL_SWEEPS = 10
 @register("attack", "revadv")
 @complete
 class RevAdvAttackTransformer(BaseSelectionAttackTransformer):
-    """TODO"""
+    r"""Attack on models of implicit feedback, through the training of a weighted factorisation.
+
+    A surrogate, weighted matrix factorisation, is fitted to genuine and fake profiles by alternating
+    least squares, the last sweeps of which are differentiated. The items of the fake profiles
+    descend that gradient until the targets are on as many lists as possible.
+
+    Parameters
+    ----------
+    n_factors : int, default=64
+        Number of latent factors of the surrogates.
+
+    reg : float, default=10.0
+        Penalty on the squared factors of the surrogates.
+
+    zero_weight : float, default=1.0
+        Weight, in (0, 1], of what was not rated against what was. 1 is fastest, and what
+        `implicit` fits where all interactions are alike.
+
+    n_sweeps : int, default=2
+        Number of alternating sweeps in each step: so many to fit a surrogate again, and so many to
+        differentiate through.
+
+    %(selection)s
+
+    See Also
+    --------
+    EASEAttackTransformer : By the gradient through a model in closed form.
+    PGAAttackTransformer : Made for models that are fitted to ratings.
+
+    Notes
+    -----
+    %(appends_rows)s
+
+    %(selection.notes)s
+
+    With :math:`x_{ui}` 1 for interactions and 0 else, and weights :math:`c_{ui}` of 1 and
+    :math:`w_0`, a surrogate minimises
+
+    .. math:: \sum_{u, i} c_{ui} (x_{ui} - p_u \cdot q_i)^2
+        + \lambda \Bigl(\sum_u \|p_u\|^2 + \sum_i \|q_i\|^2\Bigr).
+
+    An interaction of a fake profile moves both its :math:`x_{fi}` and its :math:`c_{fi}`; the
+    derivative by it is :math:`(1 - (1 - w_0) p_f \cdot q_i)(z_f \cdot q_i + p_f \cdot z_i)`, where z
+    solves the linear system of the Hessian with the gradient of the loss on the right, by `n_sweeps`
+    sweeps of block Gauss-Seidel from zero. That is the same as differentiating through the last
+    `n_sweeps` sweeps of the fit.
+
+    Differences from [1]_, of which the idea is, that the training of a surrogate that ranks well has
+    to be differentiated through, of which the last steps suffice: The surrogate is fitted by
+    alternating least squares and goes on from the factors of the step before. The loss counts lists
+    and their length, where the original has the cross-entropy of a softmax over all items. There
+    are several surrogates with guessed unknown users, and the length of profiles may be free.
+
+    The attacker needs to know some profiles; nothing about the victim. A step takes
+    O(n_sweeps (n_ratings + (n_users + n_items) n_factors) n_factors), and, if `zero_weight` is not
+    1, n_factors times that; with the thresholds O(n_users n_items n_factors) more. Memory is
+    O(n_surrogates ((n_users + n_items) n_factors + n_ratings) + n_fake_profiles n_items), and one
+    block of scores.
+
+    References
+    ----------
+    .. [1] J. Tang, H. Wen, K. Wang, "Revisiting Adversarially Learned Injection Attacks Against
+       Recommender Systems", RecSys 2020. :doi:`10.1145/3383313.3412243`
+
+    %(attack.example)s
+    >>> attack = RevAdvAttackTransformer(n_factors=8, reg=1.0, random_state=0).fit(X)
+    >>> attack.poison_.shape, attack.profile_size_
+    ((3, 80), 16)
+    """
 
     _parameter_constraints: dict = {
         **BaseSelectionAttackTransformer._parameter_constraints,
