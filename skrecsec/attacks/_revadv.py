@@ -27,7 +27,7 @@ class RevAdvAttackTransformer(BaseSelectionAttackTransformer):
     Parameters
     ----------
     n_factors : int, default=64
-        Number of latent factors of the surrogates.
+        Number of latent factors of the surrogates, at most that of items.
 
     reg : float, default=10.0
         Penalty on the squared factors of the surrogates.
@@ -120,14 +120,14 @@ class RevAdvAttackTransformer(BaseSelectionAttackTransformer):
     def _make_surrogates(self, known, budget, rng):
         n_known, n_items = known.shape
         n_unknown = max(0, round(n_known / self.knowledge) - n_known)
+        # More factors than items are no other model.
+        n_factors = min(self.n_factors, n_items)
         surrogates = []
         for _ in range(self.n_surrogates if n_unknown > 0 else 1):
             users = sp.vstack(
                 [known, simulated_users(known, n_unknown, self.shrinkage, rng)], format="csr"
             )
-            factors = draw_item_factors(
-                users.shape[0] + budget.n_profiles, n_items, self.n_factors, rng
-            )
+            factors = draw_item_factors(users.shape[0] + budget.n_profiles, n_items, n_factors, rng)
             model = WeightedFactorization(factors, self.reg, self.zero_weight)
             surrogates.append(
                 FactorizationSurrogate(model, users, n_known, budget.target_items, self.n_sweeps)
