@@ -26,6 +26,7 @@ from skrecsec.training._solvers import (
     make_solver,
 )
 from skrecsec.training._terms import AttackTerm, PairWeights, Perturbation, finite_scores
+from skrecsec.training._weighted import WeightedFactorization
 
 __all__ = [
     "SOLVERS",
@@ -39,6 +40,7 @@ __all__ = [
     "SGDSolver",
     "Solver",
     "Triplets",
+    "WeightedFactorization",
     "check_device",
     "check_pretraining",
     "csr_arrays",
