@@ -1,6 +1,7 @@
 """Attacks: transformers that append fake profiles to the ratings that a model is trained on."""
 
 from skrecsec.attacks._aush import AUSHAttackTransformer
+from skrecsec.attacks._copying import CopyAttackTransformer
 from skrecsec.attacks._cotraining import CoAttackTransformer, GCoAttackTransformer
 from skrecsec.attacks._directed import (
     LoveHateAttackTransformer,
@@ -16,6 +17,7 @@ from skrecsec.attacks._heuristic import (
     RandomAttackTransformer,
 )
 from skrecsec.attacks._pga import PGAAttackTransformer
+from skrecsec.attacks._power import PowerItemAttackTransformer, PowerUserAttackTransformer
 from skrecsec.attacks._tna import TNAAttackTransformer
 
 __all__ = [
@@ -23,11 +25,14 @@ __all__ = [
     "AverageAttackTransformer",
     "BandwagonAttackTransformer",
     "CoAttackTransformer",
+    "CopyAttackTransformer",
     "DLAttackTransformer",
     "FixedAttackTransformer",
     "GCoAttackTransformer",
     "LoveHateAttackTransformer",
     "PGAAttackTransformer",
+    "PowerItemAttackTransformer",
+    "PowerUserAttackTransformer",
     "RandomAttackTransformer",
     "ReverseBandwagonAttackTransformer",
     "SegmentAttackTransformer",

@@ -179,7 +179,7 @@ class BaseAttackTransformer(
             )
         budget = Budget(
             n_profiles=count_profiles(self.attack_size, X.shape[0]),
-            profile_size=find_profile_size(self.n_fillers, known, targets.size),
+            profile_size=self._find_profile_size(known, targets),
             target_items=targets,
             target_rating=levels[-1] if self.goal == "push" else levels[0],
             rating_levels=levels,
@@ -187,6 +187,10 @@ class BaseAttackTransformer(
         check_size(budget)
         profiles = self._craft_profiles(known, budget, profile_rng)
         return complete_profiles(profiles, X.shape[1], budget), targets, known_users
+
+    def _find_profile_size(self, known, targets) -> int:
+        """Return how many items a fake profile rates at most, targets included."""
+        return find_profile_size(self.n_fillers, known, targets.size)
 
     def fit_transform(self, X, y=None):
         """Craft the fake profiles and append them to `X`.

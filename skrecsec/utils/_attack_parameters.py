@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from skrecsec.utils import _parameters
 
 TEXTS: dict[str, str] = {"features": _parameters.TEXTS["features"]}
@@ -78,12 +80,43 @@ Attributes
 {TEXTS["features"]}
 """[1:-1]
 
+# Of attacks that choose how long their profiles are.
+TEXTS["auto_attack"] = re.sub(
+    r'n_fillers : int or "mean"(?s:.*?)\n\n',
+    r"""
+n_fillers : int, "mean" or "auto", default={default(n_fillers)}
+    Number of items that a fake profile rates at most, targets included. ``"mean"`` is the mean
+    number of ratings of the known users, rounded, but at least the number of targets;
+    ``"auto"`` leaves it to the attack, see Notes, which keeps to that.
+
+"""[1:],
+    TEXTS["attack"],
+)
+
 TEXTS["attack.example"] = r"""
 Examples
 --------
 >>> from skrecsec.attacks import {class}
 >>> from skrecsec.datasets import make_ratings
 >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+"""[1:-1]
+
+TEXTS["power"] = r"""
+selection : {"in_degree", "n_ratings", "similarity"}, default={default(selection)}
+    Who has influence: those that are among the nearest neighbors of most others, those with most
+    ratings, or those whose similarities to all others have the largest sum.
+
+n_neighbors : int, default={default(n_neighbors)}
+    Number of nearest neighbors that each has, for ``"in_degree"``.
+"""[1:-1]
+
+TEXTS["power.notes"] = r"""
+Similarities are Pearson's correlations over common ratings, of which there have to be two, times
+min(c, 50) / 50 for c of them. Of equally influential ones those with more known ratings come
+first, then those with the lower index. What is not rated by any known user has no influence.
+
+Time is O(n_ratings) with ``"n_ratings"``; with the others one comparison of all pairs, in blocks
+bounded by scikit-learn's ``working_memory``.
 """[1:-1]
 
 TEXTS["mobasher"] = r"""
