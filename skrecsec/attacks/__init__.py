@@ -16,6 +16,7 @@ from skrecsec.attacks._heuristic import (
     BandwagonAttackTransformer,
     RandomAttackTransformer,
 )
+from skrecsec.attacks._neighborhood import NeighborhoodAttackTransformer
 from skrecsec.attacks._pga import PGAAttackTransformer
 from skrecsec.attacks._power import PowerItemAttackTransformer, PowerUserAttackTransformer
 from skrecsec.attacks._tna import TNAAttackTransformer
@@ -30,6 +31,7 @@ __all__ = [
     "FixedAttackTransformer",
     "GCoAttackTransformer",
     "LoveHateAttackTransformer",
+    "NeighborhoodAttackTransformer",
     "PGAAttackTransformer",
     "PowerItemAttackTransformer",
     "PowerUserAttackTransformer",
