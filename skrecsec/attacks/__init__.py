@@ -1,6 +1,7 @@
 """Attacks: transformers that append fake profiles to the ratings that a model is trained on."""
 
 from skrecsec.attacks._aush import AUSHAttackTransformer
+from skrecsec.attacks._blackbox import BlackBoxAttackTransformer
 from skrecsec.attacks._copying import CopyAttackTransformer
 from skrecsec.attacks._cotraining import CoAttackTransformer, GCoAttackTransformer
 from skrecsec.attacks._directed import (
@@ -25,6 +26,7 @@ __all__ = [
     "AUSHAttackTransformer",
     "AverageAttackTransformer",
     "BandwagonAttackTransformer",
+    "BlackBoxAttackTransformer",
     "CoAttackTransformer",
     "CopyAttackTransformer",
     "DLAttackTransformer",

@@ -10,15 +10,18 @@ from skrecsec.utils._compat import Count, StrOptions
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 
+# Fillers that so many of the known users have rated are worth their place.
+_COMMON = 0.5
+
 
 @register("attack", "copy")
 @complete
 class CopyAttackTransformer(BaseAttackTransformer):
     """Copy attack: a few ratings of genuine profiles, and the targets.
 
-    Fake profiles are short. To a model that learns a vector for every user, as Bayesian
-    personalized ranking does, short profiles are what promotes targets: the less there is to explain
-    of a fake user, the more of what is learned goes to the targets.
+    Fake profiles are short. To a model that learns a vector for every user by gradient descent, as
+    Bayesian personalized ranking does, short profiles are what promotes targets: the less there is
+    to explain of a fake user, the more of what is learned goes to the targets.
 
     Parameters
     ----------
@@ -44,8 +47,10 @@ class CopyAttackTransformer(BaseAttackTransformer):
     -----
     %(appends_rows)s
 
-    With ``n_fillers="auto"`` a fake profile has as many fillers as targets, as far as the budget
-    goes. A profile is copied again only after all others; one without ratings is not copied. With
+    With ``n_fillers="auto"`` a fake profile has as many fillers as the copied one has items that at
+    least half of the known users have rated, but at least as many as targets, as far as the budget
+    goes. On MovieLens-100K that makes for profiles of 10 items, on FilmTrust, where everybody has
+    rated the same forty, of 25. A profile is copied again only after all others; one without ratings is not copied. With
     ``users="shortest"``, of equally long profiles that with the lower index comes first.
 
     It is not the attack that Fan et al. [1]_ call CopyAttack, which copies profiles from another
@@ -83,13 +88,14 @@ class CopyAttackTransformer(BaseAttackTransformer):
         users = self._choose_users(known, budget, rng)
         self.copied_users_ = users
         fillers = without_targets(known, budget)[users]
+        counts = np.bincount(known.indices, minlength=known.shape[1])[fillers.indices]
         n_kept = budget.n_fillers
         if self.n_fillers == "auto":
-            n_kept = min(n_kept, budget.target_items.size)
-        if self.kept == "popular":
-            keys = -np.bincount(known.indices, minlength=known.shape[1])[fillers.indices]
-        else:
-            keys = rng.random(fillers.nnz)
+            rows = np.repeat(np.arange(users.size), np.diff(fillers.indptr))
+            is_common = counts >= _COMMON * known.shape[0]
+            n_common = np.bincount(rows, is_common, minlength=users.size)
+            n_kept = np.clip(n_common, budget.target_items.size, None).clip(max=n_kept)
+        keys = -counts if self.kept == "popular" else rng.random(fillers.nnz)
         return keep_first(fillers, keys, n_kept)
 
     def _choose_users(self, known, budget, rng):

@@ -106,16 +106,16 @@ def random_fillers(n_items: int, budget, rng) -> np.ndarray:
     return sample_items(candidates, budget.n_profiles, budget.n_fillers, rng)
 
 
-def keep_first(ratings, keys, n_kept: int) -> sp.csr_array:
+def keep_first(ratings, keys, n_kept) -> sp.csr_array:
     """Return the `n_kept` ratings of each row with the lowest keys, or all where there are fewer.
 
-    `keys` has one for each stored rating of a CSR matrix; of equal ones the lower index comes
+    `n_kept` is a number, or an array of one for each row. `keys` has one for each stored rating of a CSR matrix; of equal ones the lower index comes
     first. O(n_ratings log n_ratings).
     """
     rows = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
     order = np.lexsort((ratings.indices, keys, rows))
     places = np.arange(ratings.nnz) - ratings.indptr[rows]
-    kept = order[places < n_kept]
+    kept = order[places < np.broadcast_to(n_kept, ratings.shape[:1])[rows]]
     return sp.csr_array((ratings.data[kept], (rows[kept], ratings.indices[kept])), ratings.shape)
 
 

@@ -102,9 +102,7 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
         "n_fillers": [StrOptions({"mean", "auto"}), Count()],
     }
 
-    def __init__(
-        self, *, n_neighbors=50, shrinkage=10.0, k=50, n_fillers="auto", **threat_model
-    ):
+    def __init__(self, *, n_neighbors=50, shrinkage=10.0, k=50, n_fillers="auto", **threat_model):
         super().__init__(n_fillers=n_fillers, **threat_model)
         self.n_neighbors = n_neighbors
         self.shrinkage = shrinkage
@@ -130,11 +128,10 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
         return profiles_from_fillers(items, ratings, n_items)
 
     def _most_winning(self, known, n_wanted, budget):
-        n_known, n_items = known.shape
         pattern = sp.csr_array((np.ones(known.nnz), known.indices, known.indptr), known.shape)
         weights = self._similarities(pattern, budget)
         fillers = sp.csc_array(without_targets(pattern, budget))
-        shares = np.zeros((budget.target_items.size, n_known))
+        shares = np.zeros((budget.target_items.size, known.shape[0]))
         shares[pattern[:, budget.target_items].toarray().T > 0] = np.inf  # nothing to win
         inverse = 1 / self._thresholds(pattern, budget)
         taken = np.diff(fillers.indptr) == 0
