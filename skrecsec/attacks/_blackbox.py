@@ -28,8 +28,8 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
     r"""Black-box attack: tries ways to craft profiles on the victim, and breeds what works.
 
     The attacker has the victim's code, or something that behaves alike, and the known profiles. It
-    is fitted to these and to fake profiles, and asked what it recommends to the known users; nothing
-    else is asked of it, so that any recommender will do, with a defense or without.
+    is fitted to these and to fake profiles, and asked what it recommends to the known users;
+    nothing else is asked of it, so that any recommender will do, with a defense or without.
 
     Parameters
     ----------

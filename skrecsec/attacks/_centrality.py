@@ -49,7 +49,7 @@ def pearson_similarities(ratings, rows: slice) -> np.ndarray:
     """
     ratings = sp.csr_array(ratings, dtype=np.float64)
     # On the scale of the data, squares and their sums could overflow.
-    ratings.data = ratings.data / ratings.data.max()
+    ratings.data = ratings.data / ratings.data.max(initial=np.finfo(float).tiny)
     squares, ones = ratings.copy(), ratings.copy()
     squares.data = ratings.data**2
     ones.data = np.ones(ratings.nnz)

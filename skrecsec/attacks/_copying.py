@@ -49,9 +49,10 @@ class CopyAttackTransformer(BaseAttackTransformer):
 
     With ``n_fillers="auto"`` a fake profile has as many fillers as the copied one has items that at
     least half of the known users have rated, but at least as many as targets, as far as the budget
-    goes. On MovieLens-100K that makes for profiles of 10 items, on FilmTrust, where everybody has
-    rated the same forty, of 25. A profile is copied again only after all others; one without ratings is not copied. With
-    ``users="shortest"``, of equally long profiles that with the lower index comes first.
+    goes. On MovieLens-100K that makes for profiles of 10 or 11 items, on FilmTrust, where everybody
+    has rated the same few, of 25. A profile is copied again only after all others; one without
+    ratings is not copied. With ``users="shortest"``, of equally long profiles that with the lower
+    index comes first.
 
     It is not the attack that Fan et al. [1]_ call CopyAttack, which copies profiles from another
     platform, chooses them by reinforcement learning on what the victim recommends, and cuts them

@@ -109,8 +109,8 @@ def random_fillers(n_items: int, budget, rng) -> np.ndarray:
 def keep_first(ratings, keys, n_kept) -> sp.csr_array:
     """Return the `n_kept` ratings of each row with the lowest keys, or all where there are fewer.
 
-    `n_kept` is a number, or an array of one for each row. `keys` has one for each stored rating of a CSR matrix; of equal ones the lower index comes
-    first. O(n_ratings log n_ratings).
+    `n_kept` is a number, or an array of one for each row; `keys` has one for each stored rating of
+    a CSR matrix. Of equal ones the lower index comes first. O(n_ratings log n_ratings).
     """
     rows = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
     order = np.lexsort((ratings.indices, keys, rows))
