@@ -37,7 +37,7 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
         Any estimator with `fit` and `recommend`; it is cloned for each call. None means
         ``EASERecommender()``. Where a `random_state` of it is None, the attack sets it.
 
-    max_iter : int, default=30
+    max_iter : int, default=20
         Number of ways to craft profiles that are tried: how often the victim is fitted.
 
     k : int, default=50
@@ -71,8 +71,8 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
     popular items that the other fillers are drawn from (logarithmic); `shared`, the share of these
     that all fake profiles have; `height`, where between the item's mean and the highest level
     fillers are rated. Among the starting points, which are tried first, are a few items of copied
-    profiles, whole short and long ones, a few popular items, random ones, and many popular ones
-    that are rated highest.
+    profiles, whole short and long ones, a few popular items, random ones, and the most popular,
+    which all rate highest.
 
     After these each child takes its coordinates from one of the three best plans so far, or from
     two of these, and moves about half of them at random. All plans are realised with the same
@@ -103,7 +103,7 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
     >>> attack.fit_transform(X).shape
     (103, 80)
     >>> len(attack.history_)
-    30
+    20
     """
 
     _parameter_constraints: dict = {
@@ -114,7 +114,7 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
         "n_fillers": [StrOptions({"mean", "auto"}), Count()],
     }
 
-    def __init__(self, victim=None, *, max_iter=30, k=50, n_fillers="auto", **threat_model):
+    def __init__(self, victim=None, *, max_iter=20, k=50, n_fillers="auto", **threat_model):
         super().__init__(n_fillers=n_fillers, **threat_model)
         self.victim = victim
         self.max_iter = max_iter
@@ -179,8 +179,9 @@ class _Trial:
             users, places = np.nonzero(lists == item)
             credits[users, target] = np.minimum(1, self._k / (places + 1)) ** 2
         n_pairs = max(1, np.count_nonzero(self._unseen))
-        hit_ratio = np.count_nonzero((credits == 1) & self._unseen) / n_pairs
-        return hit_ratio, hit_ratio + _NEARNESS * credits[self._unseen].sum() / n_pairs
+        hit_ratio = float(np.count_nonzero((credits == 1) & self._unseen) / n_pairs)
+        nearness = credits[self._unseen].sum() / n_pairs
+        return hit_ratio, float(hit_ratio + _NEARNESS * nearness)
 
 
 def _next_plan(call, plans, fitness, rng):

@@ -31,7 +31,7 @@ STARTING_PLANS = np.array(
         [1.00, 1.0, 1.0, 0.5, 0.5, 0.0, 0.0],  # long profiles
         [0.40, 0.0, 0.5, 0.0, 0.5, 0.0, 0.0],  # a few popular items
         [1.00, 0.0, 0.5, 0.0, 1.0, 0.0, 0.0],  # random items: the average attack
-        [1.00, 0.0, 0.5, 0.0, 0.7, 1.0, 1.0],  # many popular items, rated highest
+        [0.83, 0.0, 0.5, 0.0, 0.0, 1.0, 1.0],  # the most popular items, rated highest by all
     ]
 )
 

@@ -71,7 +71,9 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
     the mean of each item.
 
     To demote, the neighbors are to be such that nobody has rated them: the fillers are the items
-    with fewest known raters, which take the places of the targets' genuine neighbors.
+    with fewest known raters, which take the places of the targets' genuine neighbors. That needs
+    many fake profiles. To a model that does not see how an item was rated others do the opposite:
+    the more raters, the better.
 
     Chen et al. [1]_ attack nearest neighbors among users: they optimise the ratings of fake users,
     one after another, to have them enter the neighborhoods of genuine ones. What is taken from them
