@@ -1,6 +1,8 @@
 """Attacks: transformers that append fake profiles to the ratings that a model is trained on."""
 
 from skrecsec.attacks._aush import AUSHAttackTransformer
+from skrecsec.attacks._blackbox import BlackBoxAttackTransformer
+from skrecsec.attacks._copying import CopyAttackTransformer
 from skrecsec.attacks._cotraining import CoAttackTransformer, GCoAttackTransformer
 from skrecsec.attacks._directed import (
     LoveHateAttackTransformer,
@@ -16,7 +18,9 @@ from skrecsec.attacks._heuristic import (
     BandwagonAttackTransformer,
     RandomAttackTransformer,
 )
+from skrecsec.attacks._neighborhood import NeighborhoodAttackTransformer
 from skrecsec.attacks._pga import PGAAttackTransformer
+from skrecsec.attacks._power import PowerItemAttackTransformer, PowerUserAttackTransformer
 from skrecsec.attacks._revadv import RevAdvAttackTransformer
 from skrecsec.attacks._tna import TNAAttackTransformer
 
@@ -24,13 +28,18 @@ __all__ = [
     "AUSHAttackTransformer",
     "AverageAttackTransformer",
     "BandwagonAttackTransformer",
+    "BlackBoxAttackTransformer",
     "CoAttackTransformer",
+    "CopyAttackTransformer",
     "DLAttackTransformer",
     "EASEAttackTransformer",
     "FixedAttackTransformer",
     "GCoAttackTransformer",
     "LoveHateAttackTransformer",
+    "NeighborhoodAttackTransformer",
     "PGAAttackTransformer",
+    "PowerItemAttackTransformer",
+    "PowerUserAttackTransformer",
     "RandomAttackTransformer",
     "RevAdvAttackTransformer",
     "ReverseBandwagonAttackTransformer",

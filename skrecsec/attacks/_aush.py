@@ -8,7 +8,11 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import gen_batches
 
-from skrecsec.attacks._fillers import candidates_by_popularity, profiles_from_fillers
+from skrecsec.attacks._fillers import (
+    candidates_by_popularity,
+    keep_first,
+    profiles_from_fillers,
+)
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._registry import register
@@ -301,13 +305,8 @@ class FillerSampler(NamedTuple):
         Exponential times with the weights as rates: those that come first are distributed like
         successive draws. O(n_ratings log n_ratings).
         """
-        rows = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
         times = rng.standard_exponential(ratings.nnz) / self.weights[ratings.indices]
-        order = np.lexsort((times, rows))
-        places = np.arange(ratings.nnz) - ratings.indptr[rows]
-        kept = order[places < self.n_fillers]
-        sample = (ratings.data[kept], (rows[kept], ratings.indices[kept]))
-        return sp.csr_array(sample, shape=ratings.shape)
+        return keep_first(ratings, times, self.n_fillers)
 
 
 def add_ratings(profiles, items, ratings) -> sp.csr_array:

@@ -90,6 +90,30 @@ def random_fillers(n_items: int, budget, rng) -> np.ndarray:
     return sample_items(candidates, budget.n_profiles, budget.n_fillers, rng)
 
 
+def keep_first(ratings, keys, n_kept) -> sp.csr_array:
+    """Return the `n_kept` ratings of each row with the lowest keys, or all where there are fewer.
+
+    `n_kept` is a number, or an array of one for each row; `keys` has one for each stored rating of
+    a CSR matrix. Of equal ones the lower index comes first. O(n_ratings log n_ratings).
+    """
+    rows = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
+    order = np.lexsort((ratings.indices, keys, rows))
+    places = np.arange(ratings.nnz) - ratings.indptr[rows]
+    kept = order[places < np.broadcast_to(n_kept, ratings.shape[:1])[rows]]
+    return sp.csr_array((ratings.data[kept], (rows[kept], ratings.indices[kept])), ratings.shape)
+
+
+def without_targets(ratings, budget) -> sp.csr_array:
+    """Return the ratings, CSR, without those of target items. O(n_ratings)."""
+    is_filler = np.ones(ratings.shape[1], dtype=bool)
+    is_filler[budget.target_items] = False
+    rows = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
+    kept = is_filler[ratings.indices]
+    return sp.csr_array(
+        (ratings.data[kept], (rows[kept], ratings.indices[kept])), shape=ratings.shape
+    )
+
+
 def profiles_with_selected_items(
     selected, level: float, rate_others, n_items: int, budget, rng
 ) -> sp.csr_array:

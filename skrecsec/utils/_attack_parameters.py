@@ -147,6 +147,24 @@ Examples
 >>> X = make_ratings(100, 80, density=0.2, random_state=0)
 """[1:-1]
 
+TEXTS["power"] = r"""
+selection : {"in_degree", "n_ratings", "similarity"}, default={default(selection)}
+    Who has influence: those that are among the nearest neighbors of most others, those with most
+    ratings, or those whose similarities to all others have the largest sum.
+
+n_neighbors : int, default={default(n_neighbors)}
+    Number of nearest neighbors that each has, for ``"in_degree"``.
+"""[1:-1]
+
+TEXTS["power.notes"] = r"""
+Similarities are Pearson's correlations over common ratings, of which there have to be two, times
+min(c, 50) / 50 for c of them. Of equally influential ones those with more known ratings come
+first, then those with the lower index. What is not rated by any known user has no influence.
+
+Time is O(n_ratings) with ``"n_ratings"``; with the others one comparison of all pairs, in blocks
+bounded by scikit-learn's ``working_memory``.
+"""[1:-1]
+
 TEXTS["mobasher"] = r"""
 .. [1] B. Mobasher, R. Burke, R. Bhaumik, C. Williams, "Toward trustworthy recommender systems:
    an analysis of attack models and algorithm robustness", ACM Transactions on Internet

@@ -1,0 +1,197 @@
+"""The attack that only asks its victim: an evolutionary search among ways to craft profiles."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.base import clone
+
+from skrecsec.attacks._filler_plans import COORDINATES, STARTING_PLANS, FillerPlanner
+from skrecsec.base import BaseAttackTransformer, complete_profiles
+from skrecsec.utils._compat import Count, HasMethods, StrOptions
+from skrecsec.utils._registry import find, register
+from skrecsec.utils._signatures import complete
+
+# Parents are the best plans so far, so many of them.
+_N_PARENTS = 3
+# How far a coordinate moves, and how often it does.
+_STEP, _CHANCE = 0.2, 0.5
+# Ranks are known as far as lists of this many times the length go.
+_REACH = 10
+# What a rank beyond the list counts, against a hit.
+_NEARNESS = 0.1
+
+
+@register("attack", "blackbox")
+@complete
+class BlackBoxAttackTransformer(BaseAttackTransformer):
+    r"""Black-box attack: tries ways to craft profiles on the victim, and breeds what works.
+
+    The attacker has the victim's code, or something that behaves alike, and the known profiles. It
+    is fitted to these and to fake profiles, and asked what it recommends to the known users;
+    nothing else is asked of it, so that any recommender will do, with a defense or without.
+
+    Parameters
+    ----------
+    victim : recommender, default=None
+        Any estimator with `fit` and `recommend`; it is cloned for each call. None means
+        ``EASERecommender()``. Where a `random_state` of it is None, the attack sets it.
+
+    max_iter : int, default=20
+        Number of ways to craft profiles that are tried: how often the victim is fitted.
+
+    k : int, default=50
+        Length of the lists that targets are pushed into.
+
+    %(auto_attack)s
+
+    victim_hit_ratio_ : float
+        HR\@k of the targets among the known users, of the best way that was found.
+
+    history_ : list of dict
+        For each call of the victim what was tried (`size`, `copied`, `length`, `kept`, `pool`,
+        `shared` and `height`, see Notes) and what it came to: `hit_ratio` and `strength`.
+
+    n_iter_ : int
+        Number of times that the victim was fitted.
+
+    See Also
+    --------
+    CopyAttackTransformer : One of the starting points, at once.
+    CoAttackTransformer : Has a surrogate, and needs no victim.
+
+    Notes
+    -----
+    %(appends_rows)s
+
+    A way to craft profiles is a point of the unit cube. Its coordinates are `size`, the number of
+    fillers (logarithmic, up to what the budget allows); `copied`, the share of these that are
+    ratings of known profiles; `length`, how long the copied profiles are among the known ones;
+    `kept`, how much popular items are preferred where a profile is cut; `pool`, the number of most
+    popular items that the other fillers are drawn from (logarithmic); `shared`, the share of these
+    that all fake profiles have; `height`, where between the item's mean and the highest level
+    fillers are rated. Among the starting points, which are tried first, are a few items of copied
+    profiles, whole short and long ones, a few popular items, random ones, and the most popular,
+    which all rate highest.
+
+    After these each child takes its coordinates from one of the three best plans so far, or from
+    two of these, and moves about half of them at random. All plans are realised with the same
+    random numbers. The strength of a plan is the hit ratio of the targets at `k` plus a tenth of
+    the mean of :math:`\min(1, k / r)^2` over the ranks r of targets, as far as lists of 10 k items
+    go; both are taken over the known users who have not rated the target. To demote, the weakest
+    plan is the best.
+
+    The known profiles are repeated to the number of all users, so that fake ones have the weight
+    that they will have. The poison is that of the best plan of all, so that for the victim, as far
+    as the attacker can see, it is never weaker than the starting points that were tried.
+
+    PoisonRec [1]_ asks the victim in the same way, and learns sequences of items by reinforcement;
+    that takes thousands of calls. ``n_fillers="auto"`` and ``"mean"`` mean the same here: the size
+    is part of the search.
+
+    Time is that of fitting the victim `max_iter` times, and of asking it for n_known_users lists.
+
+    References
+    ----------
+    .. [1] J. Song, Z. Li, Z. Hu, Y. Wu, Z. Li, J. Li, J. Gao, "PoisonRec: An Adaptive Data
+       Poisoning Framework for Attacking Black-box Recommender Systems", ICDE 2020.
+       :doi:`10.1109/ICDE48307.2020.00021`
+
+    %(attack.example)s
+    >>> from skrecsec.recommenders import PopularityRecommender
+    >>> attack = BlackBoxAttackTransformer(PopularityRecommender(), k=10, random_state=0)
+    >>> attack.fit_transform(X).shape
+    (103, 80)
+    >>> len(attack.history_)
+    20
+    """
+
+    _parameter_constraints: dict = {
+        **BaseAttackTransformer._parameter_constraints,
+        "victim": [HasMethods(["fit", "recommend"]), None],
+        "max_iter": [Count()],
+        "k": [Count()],
+        "n_fillers": [StrOptions({"mean", "auto"}), Count()],
+    }
+
+    def __init__(self, victim=None, *, max_iter=20, k=50, n_fillers="auto", **threat_model):
+        super().__init__(n_fillers=n_fillers, **threat_model)
+        self.victim = victim
+        self.max_iter = max_iter
+        self.k = k
+
+    def _craft_profiles(self, known, budget, rng):
+        known = sp.csr_array(known)
+        planner = FillerPlanner(known, budget)
+        seeds = rng.integers(np.iinfo(np.int32).max, size=2)
+        trial = _Trial(self._make_victim(int(seeds[0])), known, budget, self.knowledge, self.k)
+        sign = 1 if self.goal == "push" else -1
+
+        def craft(plan):
+            return planner.craft(plan, np.random.default_rng(seeds[1]))
+
+        plans, strengths, self.history_ = [], [], []
+        for call in range(self.max_iter):
+            plan = _next_plan(call, plans, sign * np.array(strengths), rng)
+            hit_ratio, strength = trial(craft(plan))
+            plans.append(plan)
+            strengths.append(strength)
+            self.history_.append(
+                dict(zip(COORDINATES, plan.tolist(), strict=True))
+                | {"hit_ratio": hit_ratio, "strength": strength}
+            )
+        best = int(np.argmax(sign * np.array(strengths)))
+        self.n_iter_ = self.max_iter
+        self.victim_hit_ratio_ = self.history_[best]["hit_ratio"]
+        return craft(plans[best])
+
+    def _make_victim(self, seed):
+        victim = find("recommender", "ease")() if self.victim is None else clone(self.victim)
+        unset = [
+            name
+            for name, value in victim.get_params().items()
+            if value is None and name.rpartition("__")[2] == "random_state"
+        ]
+        return victim.set_params(**dict.fromkeys(unset, seed))
+
+
+class _Trial:
+    """Measures on the victim how strong fake profiles are, as far as the attacker can see."""
+
+    def __init__(self, victim, known, budget, knowledge, k):
+        self._victim = victim
+        self._known = known
+        self._budget = budget
+        self._k = k
+        n_users = max(known.shape[0], round(known.shape[0] / knowledge))
+        self._crowd = known[np.resize(np.arange(known.shape[0]), n_users)]
+        self._unseen = known[:, budget.target_items].toarray() == 0
+
+    def __call__(self, fillers) -> tuple[float, float]:
+        """Return the hit ratio of the targets, and the strength that the search looks for."""
+        n_items = self._known.shape[1]
+        fakes = complete_profiles(fillers, n_items, self._budget)
+        victim = clone(self._victim)
+        victim.fit(sp.csr_array(sp.vstack([self._crowd, fakes], format="csr")))
+        lists = np.asarray(victim.recommend(self._known, k=min(n_items, _REACH * self._k)))
+        credits = np.zeros(self._unseen.shape)
+        for target, item in enumerate(self._budget.target_items):
+            users, places = np.nonzero(lists == item)
+            credits[users, target] = np.minimum(1, self._k / (places + 1)) ** 2
+        n_pairs = max(1, np.count_nonzero(self._unseen))
+        hit_ratio = float(np.count_nonzero((credits == 1) & self._unseen) / n_pairs)
+        nearness = credits[self._unseen].sum() / n_pairs
+        return hit_ratio, float(hit_ratio + _NEARNESS * nearness)
+
+
+def _next_plan(call, plans, fitness, rng):
+    """Return a starting point, or a child of the best plans so far."""
+    if call < len(STARTING_PLANS):
+        return STARTING_PLANS[call]
+    best = np.argsort(-fitness, kind="stable")[:_N_PARENTS]
+    mother, father = (plans[i] for i in rng.choice(best, 2))
+    n = len(COORDINATES)
+    child = np.where(rng.random(n) < 0.5, mother, father)
+    moved = child + _STEP * rng.standard_normal(n) * (rng.random(n) < _CHANCE)
+    # Reflected at the sides of the cube.
+    return 1 - np.abs(1 - np.abs(moved) % 2)
