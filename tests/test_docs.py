@@ -14,6 +14,7 @@ PAGES = [
     "detectors.rst",
     "profile_features.rst",
     "quick_tour.rst",
+    "strongest_attack.rst",
     "user_guide.rst",
     "which_recommender.rst",
 ]

@@ -133,22 +133,21 @@ class SummariesMixin:
         ------
         ValueError
             If there is no such recommender or goal, or no recommender at all.
+
+        See Also
+        --------
+        compare_attacks : Whether one is stronger than another.
         """
         recommender = self.baseline if recommender is None else recommender
         self._check_choice("recommender", recommender, self.recommenders)
         self._check_choice("goal", goal, ["push", "nuke"])
-        means = {
-            metric: {
-                attack: describe_mean(values)["mean"]
-                for (attack, name), values in self._figures(metric, self.baseline).items()
-                if name == recommender
-            }
-            for metric in ("target_hr", "rank_shift")
-        }
-        return max(
-            self.attacks[1:],
-            key=lambda attack: strength(*(means[metric][attack] for metric in means), goal),
-        )
+        figures = [self._figures(metric, self.baseline) for metric in ("target_hr", "rank_shift")]
+
+        def key(attack):
+            hit_ratio, shift = (describe_mean(f[attack, recommender])["mean"] for f in figures)
+            return strength(hit_ratio, shift, goal)
+
+        return max(self.attacks[1:], key=key)
 
     def to_markdown(self, metric: str = "target_hr", *, baseline: str | None = None) -> str:
         """Return a table of a metric in Markdown: attacks in columns, recommenders in rows.
