@@ -162,7 +162,7 @@ def test_without_a_defense(few, capsys, tmp_path):
     path = tmp_path / "report.html"
     options = ["--victim", "itemknn", "--defense", "none", "--report", str(path)]
     assert cli.main(options) == 0
-    heading, clean, attacked, empty, _ = capsys.readouterr().out.splitlines()
+    _, clean, attacked, empty, _ = capsys.readouterr().out.splitlines()
     assert clean.startswith("ItemKNN, clean ")
     assert attacked.startswith("ItemKNN, average attack ")
     assert empty == ""
