@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from skrecsec.cli._outcome import K
 from skrecsec.cli._page import explain, report_page, threat_of
 from skrecsec.cli._worst._findings import COLUMNS, Findings
-from skrecsec.inspection import styles_for
+from skrecsec.inspection import MARKERS, styles_for
 from skrecsec.metrics import DETECTION_METRICS, METRICS
 
 _PER_ATTACK = 0.32  # inches
+_FILLS = ("full", "none", "left")
 
 
 def page_of(findings: Findings, command: Sequence[str]) -> str:
@@ -70,7 +71,7 @@ def draw_strength(findings: Findings, ax) -> None:
 def draw_visibility(findings: Findings, ax) -> None:
     """Draw each attack by how much a detector sees of it, and by how far it moves targets."""
     names = findings.names()
-    for name, style in styles_for(names).items():
+    for number, (name, style) in enumerate(styles_for(names).items()):
         outcome = findings.outcomes[name]
         found, record = outcome.detection(), findings.record(name)
         if found is None or found["average_precision"] is None or record["target_hr"] is None:
@@ -83,6 +84,8 @@ def draw_visibility(findings: Findings, ax) -> None:
             marker=marker,
             linestyle="none",
             markersize=9,
+            # Where colors and markers come round again.
+            fillstyle=_FILLS[number // len(MARKERS) % len(_FILLS)],
             label=outcome.attack,
         )
     outcome = findings.outcomes[names[0]]
@@ -93,5 +96,6 @@ def draw_visibility(findings: Findings, ax) -> None:
         xlim=(-0.03, 1.03),
     )
     ax.margins(y=0.1)
+    ax.set_ylim(bottom=-0.02)
     ax.grid(alpha=0.3)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
