@@ -2,8 +2,8 @@
 
 HR@50 of held-out items and of targets for each victim, clean and under each attack, users folded
 in; and what each detector, which is told nothing, sees of the attack. One target is that of the
-seed among the five published ones. `--vary targets_per_profile=2 target_rating=mixed` tries each
-attack that knows such a setting with it, too.
+seed among the five published ones. `--vary targets_per_profile=2 target_rating=mixed,n_fillers=20`
+tries each attack that knows such settings with them, too, here in two variants.
 
     python benchmarks/bench_worst_case.py --splits PATH --data-home PATH --cache-dir PATH
         [--dataset ...] [--seeds 1] [--json docs/strongest_attack.json]
@@ -96,25 +96,29 @@ def make_parser():
 
 
 def _variation(text):
-    """Return a name and a value: `name=2`, or `name=word`."""
-    name, is_given, value = text.partition("=")
-    if not (name.isidentifier() and is_given):
-        raise argparse.ArgumentTypeError(f"expected SETTING=VALUE, got {text!r}")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
+    """Return settings by name: of `name=2,other=word`."""
+    settings = {}
+    for part in text.split(","):
+        name, is_given, value = part.partition("=")
+        if not (name.isidentifier() and is_given):
+            raise argparse.ArgumentTypeError(f"expected SETTING=VALUE, got {part!r}")
+        try:
+            settings[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            settings[name] = value
+    return settings
 
 
 def varied(entries, variations):
-    """Return what makes each attack, plain and with each setting that it knows, by title."""
+    """Return what makes each attack, plain and with the settings that it knows, by title."""
     makers = {}
     for name, entry in entries.items():
         makers[name] = (entry, {})
         known = entry().get_params()
-        for setting, value in variations:
-            if setting in known:
-                makers[f"{name}, {setting}={value}"] = (entry, {setting: value})
+        for settings in variations:
+            if settings.keys() <= known.keys():
+                title = ", ".join([name, *(f"{key}={value}" for key, value in settings.items())])
+                makers[title] = (entry, settings)
     return makers
 
 
@@ -123,7 +127,7 @@ def made(makers, n_targets, **options):
     return {
         title: entry(**options, **settings)
         for title, (entry, settings) in makers.items()
-        if settings.get("targets_per_profile", 1) in (None, *range(1, n_targets + 1))
+        if settings.get("targets_per_profile") not in range(n_targets + 1, 100)
     }
 
 
