@@ -125,7 +125,7 @@ def varied(entries, variations):
 def made(makers, n_targets, **options):
     """Return the attacks; one target cannot be shared out."""
     return {
-        title: entry(**options, **settings)
+        title: entry(**{**options, **settings})
         for title, (entry, settings) in makers.items()
         if settings.get("targets_per_profile") not in range(n_targets + 1, 100)
     }
