@@ -12,6 +12,7 @@ import skrecsec
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
+import attack_tables  # noqa: E402
 import reference  # noqa: E402
 import results_tables  # noqa: E402
 
@@ -66,6 +67,7 @@ pages_without_siblings = [
     "quick_tour",
     "user_guide",
     "which_recommender",
+    "strongest_attack",
     "profile_features",
     "detectors",
     "reproduction",
@@ -125,5 +127,5 @@ def setup(app):
     write_if_changed(DOCS / "api.rst", reference.api_page())
     write_if_changed(generated / "changelog.rst", markdown_as_rst("CHANGELOG.md"))
     write_if_changed(generated / "contributing.rst", markdown_as_rst("CONTRIBUTING.md"))
-    for name, text in results_tables.files().items():
+    for name, text in {**results_tables.files(), **attack_tables.files()}.items():
         write_if_changed(generated / "results" / name, text)

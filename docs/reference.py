@@ -74,9 +74,9 @@ ROWS = {
     "Shell": (
         "skrecsec",
         "(?!)",
-        "`skrecsec`, or `python -m skrecsec`: attack ({attacks}), defend, or, with `audit FILE`, "
-        "find users who act alike; report as table, JSON, CSV or, with `--report out.html`, a page "
-        "with plots",
+        "`skrecsec`, or `python -m skrecsec`: attack ({attacks}), defend; with `worst-case` try "
+        "all of them; with `audit FILE` find users who act alike; report as table, JSON, CSV or, "
+        "with `--report out.html`, a page with plots",
     ),
 }
 

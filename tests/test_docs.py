@@ -16,6 +16,7 @@ PAGES = [
     "profile_features.rst",
     "quick_tour.rst",
     "troubleshooting.rst",
+    "strongest_attack.rst",
     "user_guide.rst",
     "which_recommender.rst",
 ]

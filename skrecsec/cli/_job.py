@@ -11,32 +11,23 @@ from skrecsec.base import choose_targets
 from skrecsec.cli import _choices
 from skrecsec.cli._formats import FORMATS
 from skrecsec.cli._outcome import PROTOCOL, K, Outcome
-from skrecsec.cli._parser import check_recommenders, check_report, make_parser
+from skrecsec.cli._parser import (
+    check_number_of_targets,
+    check_recommenders,
+    check_report,
+    make_parser,
+)
 from skrecsec.cli._ratings import complete_arguments, load, title_of
 from skrecsec.experiments import Plan, Seeds, run_by_repeat
 from skrecsec.recommenders import FilteredRecommender
 from skrecsec.utils._files import write_atomically
-
-_N_TARGETS = 5
 
 
 def attack_and_defend(argv: Sequence[str] | None, *, prog: str) -> int:
     """Do what the arguments say; return the exit status."""
     parser = make_parser(prog)
     arguments = parser.parse_args(argv)
-    if arguments.report is not None:
-        check_report(arguments.report, parser)
-    check_recommenders(arguments, parser)
-    complete_arguments(arguments, parser)
-    X, targets = load(arguments, parser)
-    try:
-        choose_targets(X, targets, _N_TARGETS, np.random.default_rng(0))
-    except ValueError as error:
-        parser.error(f"argument --targets: {error}")
-    _tell(
-        f"{title_of(arguments)}: {X.shape[0]} users, {X.shape[1]} items, {X.nnz} ratings; "
-        f"{arguments.attack} attack on {arguments.targets} targets"
-    )
+    X, targets = prepare(arguments, parser, f"{arguments.attack} attack")
     command = [*prog.split(), *(sys.argv[1:] if argv is None else argv)]
     outcome = Outcome(arguments)
     try:
@@ -52,10 +43,32 @@ def attack_and_defend(argv: Sequence[str] | None, *, prog: str) -> int:
     return 0
 
 
-def make_plan(X, targets, outcome: Outcome) -> Plan:
+def prepare(arguments, parser, what: str):
+    """Refuse arguments that do not go together, and say what will be done.
+
+    Return the ratings, and the targets as the study takes them.
+    """
+    if arguments.report is not None:
+        check_report(arguments.report, parser)
+    check_recommenders(arguments, parser)
+    complete_arguments(arguments, parser)
+    check_number_of_targets(arguments, parser)
+    X, targets = load(arguments, parser)
+    try:
+        choose_targets(X, targets, arguments.n_targets, np.random.default_rng(0))
+    except ValueError as error:
+        parser.error(f"argument --targets: {error}")
+    tell(
+        f"{title_of(arguments)}: {X.shape[0]} users, {X.shape[1]} items, {X.nnz} ratings; "
+        f"{what} on {arguments.targets} targets"
+    )
+    return X, targets
+
+
+def make_plan(X, targets, outcome: Outcome, *, is_attacked: bool = True) -> Plan:
     """Return the plan: the victim on clean and on poisoned ratings, the defense on the latter.
 
-    A detector judges these, too.
+    A detector judges these, too. Without an attack it is the victim on clean ratings alone.
     """
     arguments = outcome.arguments
     attack = _choices.attacks()[arguments.attack](
@@ -65,23 +78,23 @@ def make_plan(X, targets, outcome: Outcome) -> Plan:
         targets_per_profile=arguments.targets_per_profile,
         target_rating=arguments.target_rating,
     )
-    defense = _choices.recommenders()[arguments.defense]()
-    if arguments.filter != _choices.NONE:
-        defense = FilteredRecommender(_choices.detectors()[arguments.filter](), defense)
+    recommenders = {outcome.baseline: _choices.recommenders()[arguments.victim]()}
+    if outcome.defense is not None:
+        defense = _choices.recommenders()[arguments.defense]()
+        if arguments.filter != _choices.NONE:
+            defense = FilteredRecommender(_choices.detectors()[arguments.filter](), defense)
+        recommenders[outcome.defense] = defense
     detectors = {}
-    if arguments.detector != _choices.NONE:
+    if outcome.detector is not None:
         detectors[outcome.detector] = _choices.detectors()[arguments.detector]()
     return Plan(
         X,
         None,
-        {outcome.attack: attack},
-        {
-            outcome.baseline: _choices.recommenders()[arguments.victim](),
-            outcome.defense: defense,
-        },
+        {outcome.attack: attack} if is_attacked else {},
+        recommenders,
         detectors=detectors,
         target_items=targets,
-        n_targets=_N_TARGETS,
+        n_targets=arguments.n_targets,
         n_repeats=arguments.repeats,
         k=K,
         protocol=PROTOCOL,
@@ -91,16 +104,20 @@ def make_plan(X, targets, outcome: Outcome) -> Plan:
     )
 
 
+def run_plan(plan: Plan, n_jobs: int, store=None):
+    """Have a plan done; yield what there is after each repeat."""
+    # More workers than there are units would wait for work, and take memory.
+    return run_by_repeat(plan, store, min(n_jobs, len(plan.all_units())), verbose=0)
+
+
 def _run(plan, outcome):
     """Have the plan done, and tell of each repeat that is finished."""
     n_repeats = len(plan.seeds)
-    # More workers than there are units would wait for work, and take memory.
-    n_jobs = min(outcome.arguments.n_jobs, len(plan.all_units()))
     before = 0.0
-    for results in run_by_repeat(plan, None, n_jobs, verbose=0):
+    for results in run_plan(plan, outcome.arguments.n_jobs):
         outcome.update(results)
         seconds = sum(record["seconds"] for record in results.records)
-        _tell(
+        tell(
             f"repeat {outcome.n_repeats} of {n_repeats} done, {seconds - before:.1f} s of training"
         )
         before = seconds
@@ -110,7 +127,7 @@ def _publish(outcome, command):
     print(FORMATS[outcome.arguments.format](outcome), flush=True)
     who = outcome.who_is_fake()
     if who is not None and outcome.arguments.format == "csv":  # which has the models only
-        _tell(who)
+        tell(who)
     report = outcome.arguments.report
     if report is not None:
         from skrecsec.cli._page import page_of
@@ -119,7 +136,7 @@ def _publish(outcome, command):
         write_atomically(report.resolve(), page_of(outcome, command))
 
 
-def _tell(message):
+def tell(message: str) -> None:
     """Print on stderr; without a reader there is no point in going on."""
     if sys.stderr is not None:  # print would take stdout
         try:

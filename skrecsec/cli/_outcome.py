@@ -15,7 +15,7 @@ COLUMNS = ("test_hr", "target_hr", "rank_shift", "ri", "seconds")
 
 
 class Outcome:
-    """The figures of three models: the baseline, clean and attacked, and the defense.
+    """The figures of the models: the baseline, clean and attacked, and the defense, if any.
 
     Parameters
     ----------
@@ -25,7 +25,8 @@ class Outcome:
     Attributes
     ----------
     baseline, defense, attack, detector : str
-        What tables and plots call them; the last is None if nobody is judged.
+        What tables and plots call them; `defense` is None if there is none, `detector` if nobody
+        is judged.
 
     study : RobustnessStudy or None
         The repeats that are finished.
@@ -34,9 +35,11 @@ class Outcome:
     def __init__(self, arguments: Namespace):
         self.arguments = arguments
         self.baseline = _choices.recommender_title(arguments.victim)
-        self.defense = _choices.recommender_title(arguments.defense)
-        if arguments.filter != _choices.NONE:
-            self.defense += f" behind {_choices.detector_title(arguments.filter)}"
+        self.defense = None
+        if arguments.defense != _choices.NONE:
+            self.defense = _choices.recommender_title(arguments.defense)
+            if arguments.filter != _choices.NONE:
+                self.defense += f" behind {_choices.detector_title(arguments.filter)}"
         self.detector = None
         if arguments.detector != _choices.NONE:
             self.detector = _choices.detector_title(arguments.detector)
@@ -63,11 +66,10 @@ class Outcome:
 
     def models(self) -> dict[str, tuple[str, str]]:
         """Return the attack and the recommender, as the study calls them, of each model."""
-        return {
-            "clean": ("clean", self.baseline),
-            "attacked": (self.attack, self.baseline),
-            "defended": (self.attack, self.defense),
-        }
+        models = {"clean": ("clean", self.baseline), "attacked": (self.attack, self.baseline)}
+        if self.defense is not None:
+            models["defended"] = (self.attack, self.defense)
+        return models
 
     def titles(self) -> dict[str, str]:
         """Return what tables and plots call the models."""

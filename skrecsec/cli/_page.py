@@ -8,7 +8,7 @@ from skrecsec.cli import _html
 from skrecsec.cli._outcome import COLUMNS, K, Outcome
 from skrecsec.cli._ratings import title_of
 from skrecsec.inspection import RankShiftDisplay, RobustnessDisplay
-from skrecsec.metrics import METRICS
+from skrecsec.metrics import DETECTION_METRICS, METRICS
 
 
 def page_of(outcome: Outcome, command: Sequence[str]) -> str:
@@ -16,25 +16,19 @@ def page_of(outcome: Outcome, command: Sequence[str]) -> str:
     titles, records = outcome.titles(), outcome.records()
     points = {titles[record["model"]]: _as_point(record) for record in records}
     robustness = RobustnessDisplay(points, k=K)
-    attacked = ("attacked", "defended")
+    attacked = [name for name in titles if name != "clean"]
     models, study = outcome.models(), outcome.study
     assert study is not None, "no repeat is finished"
     shifts = RankShiftDisplay(
         {titles[name]: study.rank_shifts(*models[name]) for name in attacked},
         means={titles[r["model"]]: r["rank_shift"] for r in records if r["model"] in attacked},
     )
-    explanations = {
-        METRICS[column].name(K, short=True): METRICS[column].explain(K)
-        for column in COLUMNS
-        if column != "seconds"
-    }
-    explanations[METRICS["rank_shift"].name(K)] += ", against the clean model"
     return report_page(
-        title=f"{outcome.defense} against the {outcome.attack}",
+        title=f"{outcome.defense or outcome.baseline} against the {outcome.attack}",
         summary=_summary(outcome),
         heading=["", *outcome.heading()],
         lines=outcome.lines(),
-        explanations=explanations,
+        explanations=explain(column for column in COLUMNS if column != "seconds"),
         figures=[
             (
                 "Accuracy and robustness",
@@ -54,19 +48,34 @@ def page_of(outcome: Outcome, command: Sequence[str]) -> str:
     )
 
 
+def explain(columns) -> dict[str, str]:
+    """Return what columns of figures mean, by heading."""
+    explanations = {}
+    for column in columns:
+        metric = (METRICS | DETECTION_METRICS)[column]
+        explanations[metric.name(K, short=True)] = metric.explain(K) + (
+            ", against the clean model" if column == "rank_shift" else ""
+        )
+    return explanations
+
+
 def _summary(outcome):
     arguments = outcome.arguments
-    size, targets = arguments.attack_size, arguments.targets
-    share = f"{size:.3g} fake profiles" if size >= 1 else f"{100 * size:.3g}% fake profiles"
-    targets = targets if isinstance(targets, str) else " ".join(map(str, targets))
     repeats = str(outcome.n_repeats)
     if outcome.n_repeats < arguments.repeats:
         repeats += f" of {arguments.repeats}, after which it was interrupted"
     who = outcome.who_is_fake()
+    return f"{threat_of(arguments)} Repeats: {repeats}." + ("" if who is None else f" {who}.")
+
+
+def threat_of(arguments) -> str:
+    """Return in sentences what is attacked, and at what expense."""
+    size, targets = arguments.attack_size, arguments.targets
+    share = f"{size:.3g} fake profiles" if size >= 1 else f"{100 * size:.3g}% fake profiles"
+    targets = targets if isinstance(targets, str) else " ".join(map(str, targets))
     return (
         f"Ratings: {title_of(arguments)}. Targets: {targets}. {share}; the attacker sees "
-        f"{100 * arguments.knowledge:.3g}% of the users. Repeats: {repeats}."
-        + ("" if who is None else f" {who}.")
+        f"{100 * arguments.knowledge:.3g}% of the users."
     )
 
 
@@ -81,7 +90,7 @@ def _as_point(record):
     return point
 
 
-def report_page(*, title, summary, heading, lines, explanations, figures, command) -> str:
+def report_page(*, title, summary, heading, lines, explanations, figures, command, notes=()) -> str:
     """Return a page of one table.
 
     Parameters
@@ -100,11 +109,15 @@ def report_page(*, title, summary, heading, lines, explanations, figures, comman
 
     command : sequence of str
         What was run.
+
+    notes : sequence of str, default=()
+        What is said below the table.
     """
     parts = [
         _html.heading(title, level=1),
         _html.paragraph(summary),
         _html.table(heading, lines),
+        *map(_html.paragraph, notes),
         _html.definitions(explanations),
         *(_html.figure(*figure) for figure in figures),
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from skrecsec import __version__
 from skrecsec.cli import _choices
-from skrecsec.cli._formats import FORMATS
+from skrecsec.cli._formats import CHANGE_NO_FIGURE, FORMATS
 from skrecsec.cli._ratings import GENERATED
 from skrecsec.utils._arguments import (
     OneLineErrorParser,
@@ -27,17 +27,22 @@ def make_parser(prog: str) -> OneLineErrorParser:
     """Return the parser."""
     parser = OneLineErrorParser(
         prog=prog,
-        usage="%(prog)s [options]\n       %(prog)s audit FILE [options]",
+        usage="%(prog)s [options]\n       %(prog)s worst-case [options]\n"
+        "       %(prog)s audit FILE [options]",
         description="Attack a recommender with fake profiles, defend it, and say what happened: "
         "the victim is trained on clean and on poisoned ratings, and the defense on the poisoned "
-        "ones. Or audit ratings of your own, which looks for users who act alike: "
+        "ones. Or try all attacks, and say which is the worst: '%(prog)s worst-case --help' says "
+        "how. Or audit ratings of your own, which looks for users who act alike: "
         "'%(prog)s audit --help' says how.",
     )
     parser.add_argument("--version", action="version", version=f"skrecsec {__version__}")
     add_ratings(parser.add_argument_group("ratings"))
-    _add_attack(parser.add_argument_group("attack and defense"))
-    _add_repeats(parser.add_argument_group("repeats"))
-    _add_output(parser.add_argument_group("output"))
+    group = parser.add_argument_group("attack and defense")
+    add_choice(group, "--attack", _choices.attacks(), "average", "how profiles are faked")
+    add_models(group, defense="tcd")
+    add_threat(group)
+    add_repeats(parser.add_argument_group("repeats"))
+    add_output(parser.add_argument_group("output"), FORMATS)
     return parser
 
 
@@ -85,13 +90,16 @@ def add_ratings(group, dataset=GENERATED, *, timestamps=False) -> None:
         )
 
 
-def _add_attack(group):
-    add = group.add_argument
-    add_choice(group, "--attack", _choices.attacks(), "average", "how profiles are faked")
+def add_models(group, defense: str) -> None:
+    """Add what says who is attacked, what defends, and who judges; with a default of defense."""
     recommenders = _choices.recommenders()
     add_choice(group, "--victim", recommenders, "mf", "recommender that is attacked")
     add_choice(
-        group, "--defense", recommenders, "tcd", "what to use instead, on the same poisoned ratings"
+        group,
+        "--defense",
+        [*recommenders, _choices.NONE],
+        defense,
+        "what to use instead, on the same poisoned ratings",
     )
     detectors = [*_choices.detectors(), _choices.NONE]
     add_choice(
@@ -102,13 +110,25 @@ def _add_attack(group):
         "detector that drops profiles before the defense learns",
     )
     add_choice(group, "--detector", detectors, "lockstep", "detector that says who is fake")
+
+
+def add_threat(group) -> None:
+    """Add what says for which items and at what expense profiles are faked."""
+    add = group.add_argument
     add(
         "--targets",
         metavar="ITEMS",
         type=_targets,
         default="unpopular",
-        help="items to attack: 'unpopular' or 'random' for 5 such items in each repeat, or indices "
-        "separated by commas; of --ratings their ids",
+        help="items to attack: 'unpopular' or 'random' for such items, chosen in each repeat, or "
+        "indices separated by commas; of --ratings their ids",
+    )
+    add(
+        "--n-targets",
+        metavar="N",
+        type=positive,
+        default=5,
+        help="how many items are chosen where --targets says of which kind",
     )
     add(
         "--goal",
@@ -147,7 +167,8 @@ def _add_attack(group):
     )
 
 
-def _add_repeats(group):
+def add_repeats(group) -> None:
+    """Add what says how often all is done, with which seeds, and how much at a time."""
     add = group.add_argument
     add("--repeats", metavar="N", type=positive, default=1, help="number of splits and attacks")
     add(
@@ -166,10 +187,6 @@ def _add_repeats(group):
         help="seed of the generated ratings and of the split, the attack and the models of the "
         "first repeat; the others have the numbers that follow",
     )
-
-
-def _add_output(group):
-    add_output(group, FORMATS)
 
 
 def add_output(group, formats) -> None:
@@ -197,12 +214,46 @@ def add_choice(group, option, choices, default, what) -> None:
 
 def check_recommenders(arguments: argparse.Namespace, parser: OneLineErrorParser) -> None:
     """Refuse recommenders whose package is not installed, and a comparison with itself."""
-    for option in ("victim", "defense"):
+    is_defended, is_filtered = (
+        getattr(arguments, option) != _choices.NONE for option in ("defense", "filter")
+    )
+    for option in ("victim", "defense") if is_defended else ("victim",):
         package = _choices.recommenders()[getattr(arguments, option)].facts.get("package")
         if package is not None:
             parser.require(package, f"argument --{option}: needs", extra=package)
-    if arguments.victim == arguments.defense and arguments.filter == _choices.NONE:
+    if is_filtered and not is_defended:
+        parser.error("argument --filter: goes with --defense")
+    if arguments.victim == arguments.defense and not is_filtered:
         parser.error("argument --defense: the same as --victim, choose another")
+
+
+def check_number_of_targets(arguments: argparse.Namespace, parser: OneLineErrorParser) -> None:
+    """Have it be the number of the items that are named; refuse another one."""
+    if isinstance(arguments.targets, str):
+        return
+    number = len(arguments.targets)
+    if arguments.n_targets not in (parser.get_default("n_targets"), number):
+        parser.error(f"argument --n-targets: --targets names {number}; leave it out")
+    arguments.n_targets = number
+
+
+def as_command(
+    arguments: argparse.Namespace, parser: OneLineErrorParser, always: tuple[str, ...]
+) -> list[str]:
+    """Return the options with which a parser would return these arguments.
+
+    Those that change no figure are left out, and so are defaults but for those to say always.
+    """
+    words = []
+    for name, value in vars(arguments).items():
+        is_default = value == parser.get_default(name)
+        if name in CHANGE_NO_FIGURE or (is_default and name not in always):
+            continue
+        option = f"--{name.replace('_', '-')}"
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        # Else what begins with a hyphen would be taken for an option.
+        words += [f"{option}={text}"] if text.startswith("-") else [option, text]
+    return words
 
 
 def check_report(report: Path, parser: OneLineErrorParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -68,6 +69,26 @@ def figures_of_verdicts(verdicts: Verdicts) -> dict:
         "n_genuine": n_genuine,
         "n_accused": n_accused,
     }
+
+
+def strength(target_hr: float, rank_shift: float, goal: str) -> tuple[float, float]:
+    """Return what attacks are sorted by: the larger, the further they move their targets.
+
+    Where lists of recommendations show no difference, ranks may. What cannot be had comes last.
+
+    Examples
+    --------
+    >>> from skrecsec.experiments._statistics import strength
+    >>> strength(0.5, 3.0, "push") > strength(0.5, 2.0, "push") > strength(0.4, 9.0, "push")
+    True
+    >>> strength(0.4, -3.0, "nuke") > strength(0.5, -9.0, "nuke")
+    True
+    """
+    sign = 1.0 if goal == "push" else -1.0
+    hit_ratio, shift = (
+        -math.inf if math.isnan(value) else sign * value for value in (target_hr, rank_shift)
+    )
+    return hit_ratio, shift
 
 
 def describe_mean(values: np.ndarray) -> dict:

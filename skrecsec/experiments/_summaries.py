@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from skrecsec.experiments._statistics import compare, describe_mean, with_ri
+from skrecsec.experiments._statistics import compare, describe_mean, strength, with_ri
 from skrecsec.experiments._tables import latex_table, markdown_table
 from skrecsec.metrics import DETECTION_METRICS, METRICS
 from skrecsec.utils._signatures import complete
@@ -111,6 +111,43 @@ class SummariesMixin:
             | compare(figures[attack, recommender], figures[other, recommender])
             for other, attack in combinations(self.attacks, 2)
         ]
+
+    def worst_case(self, recommender: str | None = None, *, goal: str = "push") -> str:
+        """Return the name of the attack that moves the targets of a recommender furthest.
+
+        Parameters
+        ----------
+        recommender : str, default=None
+            Name of the attacked recommender; None takes the baseline.
+
+        goal : {"push", "nuke"}, default="push"
+            What the attacks were after.
+
+        Returns
+        -------
+        attack : str
+            The one with the highest mean `target_hr`, or the lowest to ``"nuke"``; of several, the
+            one with the highest or lowest mean `rank_shift`; of several such, the first.
+
+        Raises
+        ------
+        ValueError
+            If there is no such recommender or goal, or no recommender at all.
+
+        See Also
+        --------
+        compare_attacks : Whether one is stronger than another.
+        """
+        recommender = self.baseline if recommender is None else recommender
+        self._check_choice("recommender", recommender, self.recommenders)
+        self._check_choice("goal", goal, ["push", "nuke"])
+        figures = [self._figures(metric, self.baseline) for metric in ("target_hr", "rank_shift")]
+
+        def key(attack):
+            hit_ratio, shift = (describe_mean(f[attack, recommender])["mean"] for f in figures)
+            return strength(hit_ratio, shift, goal)
+
+        return max(self.attacks[1:], key=key)
 
     def to_markdown(self, metric: str = "target_hr", *, baseline: str | None = None) -> str:
         """Return a table of a metric in Markdown: attacks in columns, recommenders in rows.

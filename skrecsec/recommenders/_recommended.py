@@ -61,10 +61,11 @@ def recommended_defense(
     -----
     Five penalties, from 10 to 1000, are tried, and of those whose lists of 50 find hidden ratings
     but for 0.005 as often as the best one does, the one is taken that lets in the fewest pushed
-    items. That takes five fits of EASE and two predictions each, several times where users are fewer
-    than 2,000: 10 s on MovieLens-100K. With more than 15,000 items, which would take long, the model is :class:`ItemKNNRecommender` with
-    its defaults, and so is it where memory is too small. Where no user has two ratings there is
-    nothing to choose by, and the penalty is the default.
+    items. That takes five fits of EASE and two predictions each, several times where users are
+    fewer than 2,000: 10 s on MovieLens-100K. With more than 15,000 items, which would take long,
+    the model is :class:`ItemKNNRecommender` with its defaults, and so is it where memory is too
+    small. Where no user has two ratings there is nothing to choose by, and the penalty is the
+    default.
 
     Examples
     --------

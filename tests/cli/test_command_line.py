@@ -9,11 +9,11 @@ import matplotlib.figure
 import numpy as np
 import pytest
 
-from skrecsec import __version__, cli
+from skrecsec import AverageAttackTransformer, __version__, cli
 from skrecsec.__main__ import main
 from skrecsec.cli import _job, _page
 from skrecsec.cli._outcome import Outcome
-from skrecsec.cli._parser import make_parser
+from skrecsec.cli._parser import as_command, make_parser
 from skrecsec.datasets import make_ratings
 from skrecsec.experiments import run_by_repeat
 from skrecsec.utils import _registry
@@ -166,3 +166,61 @@ def test_attacks_hide_as_they_are_told():
     X = make_ratings(30, 20, density=0.3, random_state=0)
     (attack,) = _job.make_plan(X, "random", outcome).attacks.values()
     assert (attack.targets_per_profile, attack.target_rating) == (2, "mixed")
+
+
+def test_without_a_defense(few, capsys, tmp_path):
+    path = tmp_path / "report.html"
+    options = ["--victim", "itemknn", "--defense", "none", "--report", str(path)]
+    assert cli.main(options) == 0
+    _, clean, attacked, empty, _ = capsys.readouterr().out.splitlines()
+    assert clean.startswith("ItemKNN, clean ")
+    assert attacked.startswith("ItemKNN, average attack ")
+    assert empty == ""
+    page = path.read_text(encoding="utf-8")
+    assert "<h1>ItemKNN against the average attack</h1>" in page
+    assert "None" not in page
+    with pytest.raises(SystemExit):
+        cli.main(["--defense", "none", "--filter", "lockstep"])
+    assert "argument --filter: goes with --defense" in capsys.readouterr().err
+
+
+def test_number_of_targets(few, monkeypatch, capsys):
+    fast = ["--victim", "popularity", "--defense", "none", "--detector", "none"]
+    crafted = []
+    complete = AverageAttackTransformer._craft_profiles
+
+    def noted(self, known, budget, rng):
+        crafted.append(budget.target_items.tolist())
+        return complete(self, known, budget, rng)
+
+    monkeypatch.setattr(AverageAttackTransformer, "_craft_profiles", noted)
+    for options in (["--n-targets", "2"], [], ["--targets", "3,7"]):
+        assert cli.main([*fast, *options]) == 0
+    assert [len(targets) for targets in crafted] == [2, 5, 2]
+    assert crafted[2] == [3, 7]
+    assert cli.main([*fast, "--targets", "3,7", "--n-targets", "2", "--format", "json"]) == 0
+    with pytest.raises(SystemExit):
+        cli.main([*fast, "--targets", "3,7", "--n-targets", "4"])
+    assert "argument --n-targets: --targets names 2; leave it out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--attack-size", "1", "--knowledge", "0.7", "--goal", "nuke", "--repeats", "2"],
+        ["--attack-size", "1.0", "--victim", "ease", "--defense", "none", "--seed", "3"],
+        ["--ratings", "a file.csv", "--user-column", "2", "--item-column=-it", "--targets=-3,x y"],
+        ["--dataset", "filmtrust", "--targets", "3,7", "--filter", "lockstep", "--detector", "pca"],
+    ],
+)
+def test_arguments_as_a_command(options):
+    parser = make_parser("skrecsec")
+    arguments = parser.parse_args([*options, "--n-jobs", "2", "--format", "csv"])
+    words = as_command(arguments, parser, ("attack",))
+    again = vars(parser.parse_args(words))
+    same = vars(arguments) | {"n_jobs": 1, "format": "table"}
+    assert again == same
+    assert words[words.index("--attack") + 1] == "average"
+    if not options:
+        assert len(words) == 2

@@ -258,3 +258,19 @@ def test_names_are_escaped():
     assert r"50\% \& \#1\_\{x\}\textasciitilde{}\textasciicircum{}\$" in latex
     assert r"b\textbackslash{}c" in latex
     assert latex.startswith(r"\begin{tabular}{lr}")
+
+
+def test_the_worst_case(study):
+    assert study.worst_case() == study.worst_case("TCD") == "strong"
+    assert study.worst_case(goal="nuke") == "weak"
+    for record in study.records:
+        record["target_hr"] = 0.5  # then ranks decide
+        if record["attack"] == "weak" and record["recommender"] == "TCD":
+            record["rank_shift"] = 13.0
+    assert study.worst_case() == "strong"  # the first of several
+    assert study.worst_case("TCD") == "weak"
+    assert study.worst_case("TCD", goal="nuke") == "strong"
+    with pytest.raises(ValueError, match="recommender must be one of 'MF', 'TCD', got 'X'"):
+        study.worst_case("X")
+    with pytest.raises(ValueError, match="goal must be one of 'push', 'nuke', got 'hide'"):
+        study.worst_case(goal="hide")

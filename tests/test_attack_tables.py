@@ -1,0 +1,107 @@
+"""The tables of the page about the strongest attack say what was measured."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """Return the module that makes the tables."""
+    sys.path.insert(0, str(DOCS))
+    try:
+        spec = importlib.util.spec_from_file_location("attack_tables", DOCS / "attack_tables.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(DOCS))
+    return module
+
+
+def cell(attack, seed, target_hr, precision, **setting):
+    detected = {"average_precision": precision, "n_fake": 9, "n_found": 4 * (seed + 1)}
+    return {
+        "dataset": "filmtrust",
+        "targets": "random",
+        "n_targets": 5,
+        "attack_size": 0.03,
+        "seed": seed,
+        "attack": attack,
+        "seconds": None if attack == "clean" else 1.0,
+        "victims": {"EASE": {"test_hr": 0.5 + seed / 5, "target_hr": target_hr}},
+        "detectors": {"Lockstep": {**detected, "n_genuine": 90, "n_accused": 2}},
+        **setting,
+    }
+
+
+CELLS = [
+    cell("clean", 0, 0.0, None),
+    cell("clean", 1, 0.0, None),
+    cell("average", 0, 0.9, 1.0),
+    cell("average", 1, 0.8, 1.0),
+    cell("gcoattack", 0, 0.2, 0.5),
+    cell("gcoattack", 1, 0.4, 0.7),
+    cell("aush, targets_per_profile=2", 0, 0.1, 0.2),
+    cell("aush, targets_per_profile=2", 1, 0.1, 0.3),
+    cell("clean", 0, 0.0, None, n_targets=1, attack_size=0.01),
+    cell("random", 0, 0.25, 0.1, n_targets=1, attack_size=0.01),
+]
+
+
+@pytest.fixture
+def made(tables, tmp_path):
+    path = tmp_path / "figures.json"
+    path.write_text(json.dumps({"versions": {}, "cells": CELLS}))
+    return tables.files(path)
+
+
+def rows(text):
+    """Return the cells of the rows of a table."""
+    lines = [line.strip() for line in text.splitlines() if line.startswith('   "')]
+    return [line.strip('"').split('", "') for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("name", "worst"),
+    [
+        ("any", "0.850 (Average)"),
+        ("0.9", "0.300 (GCoAttack)"),
+        ("0.3", "0.100 (AUSH, targets_per_profile=2)"),
+    ],
+)
+def test_the_strongest_that_is_seen_so_little(name, worst, made):
+    text = made[f"strongest_{name}.rst"]
+    assert ".. csv-table:: FilmTrust, random targets (1 seed)" in text
+    assert '"Victim", "held-out, clean", "5 targets, 3%", "1 target, 1%"' in text
+    assert rows(text) == [["EASE", "0.600", worst, "0.250 (Random)"]]
+
+
+def test_all_figures(made, tables):
+    nothing = tables.NOTHING
+    five, one = made["strongest_all.rst"].split("\n\n.. csv-table")
+    assert rows(five) == [
+        ["clean", "0.600 / 0.000", nothing, nothing, "2 of 90", nothing],
+        ["Average", "0.600 / 0.850", "1.00", "6 of 9", "2 of 90", "1.0"],
+        ["GCoAttack", "0.600 / 0.300", "0.60", "6 of 9", "2 of 90", "1.0"],
+        ["AUSH, targets_per_profile=2", "0.600 / 0.100", "0.25", "6 of 9", "2 of 90", "1.0"],
+    ]
+    assert rows(one)[1] == ["Random", "0.500 / 0.250", "0.10", "4 of 9", "2 of 90", "1.0"]
+
+
+def test_nothing_was_measured(tables, tmp_path):
+    made = tables.files(tmp_path / "none.json")
+    assert made["strongest_any.rst"] == "No attack that was tried is seen so little.\n"
+    assert made["strongest_all.rst"] == ""
+
+
+def test_the_page_includes_what_is_made(tables):
+    page = (DOCS / "strongest_attack.rst").read_text(encoding="utf-8")
+    for name, text in tables.files().items():
+        assert f".. include:: generated/results/{name}\n" in page
+        assert text
+    assert len(tables.read()) >= 8
