@@ -72,7 +72,7 @@ def test_commands_are_those_of_ci():
     commands = [line for block in blocks("bash") for line in block.splitlines()]
     install_and_run, test, *_ = commands
     assert install_and_run == "python -m pip install -c constraints.txt . && python -m skrecsec"
-    assert test == 'python -m pip install -c constraints.txt ".[test]" && python -m pytest'
+    assert test == 'python -m pip install -c constraints.txt ".[test]" && python -m pytest -n 2'
     steps = re.findall(r"^step '(.*)'$", (ROOT / ".ci" / "run").read_text(), flags=re.MULTILINE)
     assert install_and_run in steps
     assert steps[-1] == test, "the summary of the tests is the last thing that CI prints"
