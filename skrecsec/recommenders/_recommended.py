@@ -73,7 +73,7 @@ def recommended_defense(
     --------
     >>> from skrecsec.datasets import make_ratings
     >>> from skrecsec.recommenders import recommended_defense
-    >>> X = make_ratings(100, 100, density=0.1, random_state=0)
+    >>> X = make_ratings(200, 150, density=0.1, random_state=0)
     >>> defense = recommended_defense(X)
     >>> defense
     FilteredRecommender(detector=LockstepDetector(),
