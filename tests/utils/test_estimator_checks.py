@@ -238,6 +238,22 @@ class Silent(Popularity):
         return np.where(np.diff(sp.csr_array(X).indptr)[:, None] == 0, -1, items)
 
 
+class Picky(Popularity):
+    """Masks every third item by -inf, for everybody."""
+
+    def _score_profiles(self, X):
+        return np.where(np.arange(X.shape[1]) % 3 == 0, -np.inf, super()._score_profiles(X))
+
+
+class Secretive(Popularity):
+    """Leaves out every third item, and does not say so in its predictions."""
+
+    def recommend(self, X, k=50, *, exclude_seen=True):
+        lists = Picky().fit(X)
+        lists.counts_ = self.counts_
+        return lists.recommend(X, k, exclude_seen=exclude_seen)
+
+
 class HalvesPoison(NoFillers):
     """As `Halves`."""
 
@@ -326,7 +342,7 @@ class Prepends(NoFillers):
 
 @pytest.mark.parametrize(
     "estimator",
-    [Popularity(), Foreign(), OneTruth(), InSample(), ReadOnly(), Silent(), Noisy()],
+    [Popularity(), Foreign(), OneTruth(), InSample(), ReadOnly(), Silent(), Picky(), Noisy()],
     ids=lambda estimator: type(estimator).__name__,
 )
 def test_recommender_checks_serve_others(estimator):
@@ -384,6 +400,14 @@ def complaint(check, estimator):
         (OverwritesGenuine(), {"check_arguments_are_not_modified"}),
         (Believes(), {"check_bad_indices_are_refused"}),
         (BelievesGenuine(), {"check_bad_indices_are_refused"}),
+        (
+            Secretive(),
+            {
+                "check_recommend_is_the_top_of_predict",
+                "check_recommend_masks_rated_items",
+                "check_empty_profiles_get_what_is_popular",
+            },
+        ),
         (FirstItems(), {"check_empty_profiles_get_what_is_popular"}),
         (TwoTruths(), {"check_in_sample_predictions_agree"}),
         (Unmasked(), {"check_recommend_masks_rated_items"}),
