@@ -186,7 +186,8 @@ def _common_places(scores: Iterator, X, n_labels) -> tuple[np.ndarray, np.ndarra
         row, place = np.nonzero(items >= 0)
         counts[row, items[row, place]] += 1
         n_lists += 1
-    return np.nonzero(counts == n_lists)
+    row, item = np.nonzero(counts == n_lists)
+    return row, item
 
 
 def _same_levels(scores: Iterator, X, levels, n_labels, rng):
