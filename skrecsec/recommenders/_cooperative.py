@@ -75,8 +75,9 @@ class CooperativeRecommender(BaseRecommender):
     With r rounds `n_models` r + 1 models are fitted. Labels take O(n_users n_labels) memory and one
     block of scores, and a prediction of all users by each model.
 
-    It does not do for models of implicit feedback what TCD does for matrix factorisation: see
-    :ref:`cooperation`.
+    It does not do for other models what TCD does for matrix factorisation. Models of implicit
+    feedback can only agree on further interactions, the targets' among them: under attack EASE, ALS,
+    BPR and ItemKNN list more targets with it than without. See :ref:`cooperation`.
 
     References
     ----------
