@@ -76,8 +76,8 @@ class CooperativeRecommender(BaseRecommender):
     block of scores, and a prediction of all users by each model.
 
     It does not do for other models what TCD does for matrix factorisation. Models of implicit
-    feedback can only agree on further interactions, the targets' among them: under attack EASE, ALS,
-    BPR and ItemKNN list more targets with it than without. See :ref:`cooperation`.
+    feedback can only agree on further interactions, the targets' among them: on FilmTrust EASE,
+    ALS, BPR and ItemKNN list more targets with it than without. See :ref:`cooperation`.
 
     References
     ----------
