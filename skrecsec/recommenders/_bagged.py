@@ -201,7 +201,9 @@ class BaggedRecommender(BaseRecommender):
         -----
         That is said of the ensemble of all subsets, of which `estimators_` are a sample, before and
         after any `n_fakes` profiles are added; the bounds are those of Clopper and Pearson, with
-        Bonferroni's correction. Nothing is promised to profiles without ratings.
+        Bonferroni's correction. Subsets keep their size: for the ensemble with fakes, `max_users`
+        has to be that number, since a fraction of more users would be more. Nothing is promised to
+        profiles without ratings.
 
         O(k^2) time for each profile and size, besides the predictions.
 

@@ -168,6 +168,58 @@ def test_a_search_for_the_worst_profiles_does_not_break_it():
     assert best[0] <= certificate.hit_ratio_fixed[0]
 
 
+def gradient_attack(X, reg, n_fakes, size, thresholds, *, width=0.05, n_steps=60, seed=0):
+    """Return fakes, with full knowledge, for a target that nobody has rated; it is left out of X.
+
+    Adam on logits, of which the `size` largest of each fake are rated (straight-through), for the
+    smoothed number of users whose score reaches a threshold.
+    """
+    torch = pytest.importorskip("torch")
+    C = torch.from_numpy(np.linalg.inv(X.T @ X + reg * np.eye(X.shape[1])))
+    A, thresholds = torch.from_numpy(X), torch.from_numpy(thresholds)
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(n_fakes, X.shape[1], generator=generator, dtype=torch.float64)
+    counts = torch.log1p(A.sum(dim=0))
+    logits = (0.5 * counts / counts.max() + 0.1 * noise).requires_grad_()
+    optimizer = torch.optim.Adam([logits], lr=0.02)
+    best = -1.0, None
+    for _ in range(n_steps):
+        hard = torch.zeros_like(logits).scatter(1, logits.topk(size, dim=1).indices, 1.0)
+        soft = torch.sigmoid(logits)
+        F = hard + soft - soft.detach()
+        FC = F @ C
+        w = torch.linalg.solve(
+            torch.eye(n_fakes, dtype=torch.float64) + FC @ F.T,
+            torch.ones(n_fakes, dtype=torch.float64),
+        )
+        lacking = thresholds - A @ (FC.T @ w)
+        won = torch.sigmoid(-lacking / width).mean()
+        if won.item() > best[0]:
+            best = won.item(), hard.numpy().copy()
+        optimizer.zero_grad()
+        (-won).backward()
+        optimizer.step()
+    return best[1]
+
+
+def test_attacks_by_gradient_do_not_break_it():
+    X = (make_ratings(300, 60, density=0.25, random_state=0) > 0).toarray().astype(float)
+    reg, n_fakes, size, k = 30.0, 6, 12, 20
+    with_target = np.hstack([X, np.zeros((300, 1))])
+    ease = EASERecommender(reg).fit(with_target)
+    certificate = ease.certify(with_target, [60], n_fakes=n_fakes, profile_size=size + 1, k=k)
+    others = np.where(X > 0, -np.inf, ease.predict(with_target)[:, :60])
+    thresholds = np.sort(others, axis=1)[:, -k]
+    fakes = gradient_attack(X, reg, n_fakes, size, thresholds)
+    poisoned = np.vstack([with_target, np.hstack([fakes, np.ones((n_fakes, 1))])])
+    weights = EASERecommender(reg).fit(poisoned).item_weights_.astype(float)
+    reached = ((with_target @ weights)[:, 60] >= thresholds).mean()
+    listed = users_who_list(with_target, weights, 60, k).mean()
+    assert 0.01 < listed <= certificate.hit_ratio[0]
+    assert 0.01 < reached <= certificate.hit_ratio_fixed[0] < 1
+    assert certificate.hit_ratio_fixed[0] <= certificate.hit_ratio_plain[0]
+
+
 def test_more_fakes_and_longer_profiles_can_do_more():
     X = make_ratings(60, 40, density=0.25, random_state=0)
     ease = EASERecommender(20.0).fit(X)
