@@ -6,9 +6,10 @@ import json
 import re
 import shlex
 
+import numpy as np
 import pytest
 
-from skrecsec import AverageAttackTransformer, ItemKNNRecommender, cli
+from skrecsec import AverageAttackTransformer, ItemKNNRecommender, LockstepDetector, cli
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.cli import _choices
 from skrecsec.cli._outcome import Outcome
@@ -77,6 +78,27 @@ def test_the_worst_comes_first(goal, few, capsys):
     hit_ratios = [record["target_hr"] for record in defended]
     assert len(set(hit_ratios)) > 1
     assert hit_ratios == sorted(hit_ratios, reverse=goal == "push")
+
+
+def test_the_worst_of_those_that_the_defense_undoes(few, capsys, monkeypatch):
+    # That the fakes come last is what the detector does not know, but this one.
+    monkeypatch.setattr(
+        LockstepDetector,
+        "fit_predict",
+        lambda self, X: np.where(np.arange(X.shape[0]) < 120, 1, -1),
+    )
+    options = ("--victim", "itemknn", "--filter", "lockstep", "--detector", "none")
+    found = as_json(capsys, *options, "--attack-size", "20")
+    attacked, defended = zip(*(record["results"] for record in found["attacks"]), strict=True)
+    clean = found["clean"]["target_hr"]
+    assert {record["target_hr"] for record in defended} == {clean}
+    hit_ratios = [record["target_hr"] for record in attacked]
+    assert hit_ratios == sorted(hit_ratios, reverse=True)
+    assert hit_ratios[0] > hit_ratios[-1]
+    none, worst, _ = found["conclusions"]
+    assert none == "No attack gets any further with its targets than clean ratings."
+    assert worst.startswith("The worst is the ")
+    assert worst.endswith(f"to {clean:.4f} (ItemKNN behind Lockstep).")
 
 
 def test_ranks_decide_where_hit_ratios_do_not():

@@ -56,15 +56,20 @@ class Findings:
         return "attacked" if self.arguments.defense == _choices.NONE else "defended"
 
     def names(self) -> list[str]:
-        """Return the attacks that were tried, the worst first."""
+        """Return the attacks that were tried, the worst first.
+
+        Of those that a defense undoes alike, the worst for the victim comes first.
+        """
 
         def key(name):
-            record = self.record(name)
-            values = (record["target_hr"], record["rank_shift"])
-            figures = (math.nan if value is None else value for value in values)
-            return strength(*figures, self.arguments.goal)
+            return self._strength(self.record(name)), self._strength(self.record(name, "attacked"))
 
         return sorted(self.outcomes, key=key, reverse=True)
+
+    def _strength(self, record):
+        values = (record["target_hr"], record["rank_shift"])
+        figures = (math.nan if value is None else value for value in values)
+        return strength(*figures, self.arguments.goal)
 
     def record(self, name: str, model: str | None = None) -> dict:
         """Return the figures of a model under an attack; None: of the one that is judged."""
@@ -150,6 +155,8 @@ class Findings:
         """Return which attack is the worst, what the detector makes of it, and who failed."""
         worst = self.names()[0]
         sentences = [f"The worst is the {self._told(worst)}."]
+        if self._strength(self.record(worst))[0] <= self._strength(self.clean())[0]:
+            sentences.insert(0, "No attack gets any further with its targets than clean ratings.")
         hidden = self.worst_hidden()
         detector = self.outcomes[worst].detector
         if hidden is not None and hidden != worst:
