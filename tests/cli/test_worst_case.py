@@ -229,7 +229,9 @@ def test_an_interrupt_leaves_the_attacks_that_were_finished(few, capsys, monkeyp
     arguments = ["--victim", "itemknn", "--format", "json", "--attacks", "random", "average"]
     assert cli.main(["worst-case", *arguments]) == 130
     output = capsys.readouterr()
-    assert [record["attack"] for record in json.loads(output.out)["attacks"]] == ["random"]
+    found = json.loads(output.out)
+    assert [record["attack"] for record in found["attacks"]] == ["random"]
+    assert "Not tried, for it was interrupted: average." in found["conclusions"]
     said = "skrecsec worst-case: interrupted; 1 of 2 attacks were finished"
     assert output.err.splitlines()[-1] == said
 

@@ -152,7 +152,7 @@ class Findings:
         return f"{title}, {METRICS['target_hr'].name(K)} {_cell(self.record(name), 'target_hr')}"
 
     def conclusions(self) -> list[str]:
-        """Return which attack is the worst, what the detector makes of it, and who failed."""
+        """Return which attack is the worst, what the detector makes of it, and which failed."""
         worst = self.names()[0]
         sentences = [f"The worst is the {self._told(worst)}."]
         if self._strength(self.record(worst))[0] <= self._strength(self.clean())[0]:
@@ -167,6 +167,10 @@ class Findings:
         elif hidden is None and detector is not None:
             sentences.append(f"{detector} finds at least half of the fakes of every attack.")
         sentences += [f"{name} failed: {message}" for name, message in self.failures.items()]
+        tried = {*self.outcomes, *self.failures}
+        missing = [name for name in self.arguments.attacks if name not in tried]
+        if missing:
+            sentences.append(f"Not tried, for it was interrupted: {', '.join(missing)}.")
         sentences.append(f"The worst again: {self.command(worst)}")
         return sentences
 
