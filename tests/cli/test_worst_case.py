@@ -6,9 +6,10 @@ import json
 import re
 import shlex
 
+import numpy as np
 import pytest
 
-from skrecsec import AverageAttackTransformer, ItemKNNRecommender, cli
+from skrecsec import AverageAttackTransformer, ItemKNNRecommender, LockstepDetector, cli
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.cli import _choices
 from skrecsec.cli._outcome import Outcome
@@ -77,6 +78,27 @@ def test_the_worst_comes_first(goal, few, capsys):
     hit_ratios = [record["target_hr"] for record in defended]
     assert len(set(hit_ratios)) > 1
     assert hit_ratios == sorted(hit_ratios, reverse=goal == "push")
+
+
+def test_the_worst_of_those_that_the_defense_undoes(few, capsys, monkeypatch):
+    # That the fakes come last is what the detector does not know, but this one.
+    monkeypatch.setattr(
+        LockstepDetector,
+        "fit_predict",
+        lambda self, X: np.where(np.arange(X.shape[0]) < 120, 1, -1),
+    )
+    options = ("--victim", "itemknn", "--filter", "lockstep", "--detector", "none")
+    found = as_json(capsys, *options, "--attack-size", "20")
+    attacked, defended = zip(*(record["results"] for record in found["attacks"]), strict=True)
+    clean = found["clean"]["target_hr"]
+    assert {record["target_hr"] for record in defended} == {clean}
+    hit_ratios = [record["target_hr"] for record in attacked]
+    assert hit_ratios == sorted(hit_ratios, reverse=True)
+    assert hit_ratios[0] > hit_ratios[-1]
+    none, worst, _ = found["conclusions"]
+    assert none == "No attack gets any further with its targets than clean ratings."
+    assert worst.startswith("The worst is the ")
+    assert worst.endswith(f"to {clean:.4f} (ItemKNN behind Lockstep).")
 
 
 def test_ranks_decide_where_hit_ratios_do_not():
@@ -207,7 +229,9 @@ def test_an_interrupt_leaves_the_attacks_that_were_finished(few, capsys, monkeyp
     arguments = ["--victim", "itemknn", "--format", "json", "--attacks", "random", "average"]
     assert cli.main(["worst-case", *arguments]) == 130
     output = capsys.readouterr()
-    assert [record["attack"] for record in json.loads(output.out)["attacks"]] == ["random"]
+    found = json.loads(output.out)
+    assert [record["attack"] for record in found["attacks"]] == ["random"]
+    assert "Not tried, for it was interrupted: average." in found["conclusions"]
     said = "skrecsec worst-case: interrupted; 1 of 2 attacks were finished"
     assert output.err.splitlines()[-1] == said
 

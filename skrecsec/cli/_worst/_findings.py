@@ -56,15 +56,20 @@ class Findings:
         return "attacked" if self.arguments.defense == _choices.NONE else "defended"
 
     def names(self) -> list[str]:
-        """Return the attacks that were tried, the worst first."""
+        """Return the attacks that were tried, the worst first.
+
+        Of those that a defense undoes alike, the worst for the victim comes first.
+        """
 
         def key(name):
-            record = self.record(name)
-            values = (record["target_hr"], record["rank_shift"])
-            figures = (math.nan if value is None else value for value in values)
-            return strength(*figures, self.arguments.goal)
+            return self._strength(self.record(name)), self._strength(self.record(name, "attacked"))
 
         return sorted(self.outcomes, key=key, reverse=True)
+
+    def _strength(self, record):
+        values = (record["target_hr"], record["rank_shift"])
+        figures = (math.nan if value is None else value for value in values)
+        return strength(*figures, self.arguments.goal)
 
     def record(self, name: str, model: str | None = None) -> dict:
         """Return the figures of a model under an attack; None: of the one that is judged."""
@@ -147,9 +152,11 @@ class Findings:
         return f"{title}, {METRICS['target_hr'].name(K)} {_cell(self.record(name), 'target_hr')}"
 
     def conclusions(self) -> list[str]:
-        """Return which attack is the worst, what the detector makes of it, and who failed."""
+        """Return which attack is the worst, what the detector makes of it, and which failed."""
         worst = self.names()[0]
         sentences = [f"The worst is the {self._told(worst)}."]
+        if self._strength(self.record(worst))[0] <= self._strength(self.clean())[0]:
+            sentences.insert(0, "No attack gets any further with its targets than clean ratings.")
         hidden = self.worst_hidden()
         detector = self.outcomes[worst].detector
         if hidden is not None and hidden != worst:
@@ -160,6 +167,10 @@ class Findings:
         elif hidden is None and detector is not None:
             sentences.append(f"{detector} finds at least half of the fakes of every attack.")
         sentences += [f"{name} failed: {message}" for name, message in self.failures.items()]
+        tried = {*self.outcomes, *self.failures}
+        missing = [name for name in self.arguments.attacks if name not in tried]
+        if missing:
+            sentences.append(f"Not tried, for it was interrupted: {', '.join(missing)}.")
         sentences.append(f"The worst again: {self.command(worst)}")
         return sentences
 
