@@ -20,6 +20,13 @@ from skrecsec.utils._registry import find
 MODELS = ("mf", "at", "rat", "tcd", "huber", "welsch", "l1", "r1", "trim", "lts", "apt", "rvd")
 
 
+def make(name, seed):
+    """Return a recommender with its defaults, and the seed if it takes one."""
+    model = find("recommender", name)()
+    takes_seed = "random_state" in model.get_params(deep=False)
+    return model.set_params(random_state=seed) if takes_seed else model
+
+
 def measure(model, X, y, kinds, training):
     """Return test and target hit ratios after a fit, how many items are listed, and the time."""
     start = time.perf_counter()
@@ -51,7 +58,7 @@ def main():
     for name in args.dataset:
         X, y = published_split(name, args.splits, args.data_home)
         for model in args.model:
-            made = [find("recommender", model)(random_state=seed) for seed in args.seed]
+            made = [make(model, seed) for seed in args.seed]
             report(
                 f"{name} clean {model} ({', '.join(TARGETS[name])})",
                 [measure(m, X, y, TARGETS[name].values(), X) for m in made],
@@ -64,9 +71,7 @@ def main():
                 ]
                 for model in args.model:
                     rows = [
-                        measure(
-                            find("recommender", model)(random_state=seed), X, y, [targets], training
-                        )
+                        measure(make(model, seed), X, y, [targets], training)
                         for seed, training in zip(args.seed, poisoned, strict=True)
                     ]
                     report(f"{name} {kind} {attack} {model}", rows)
