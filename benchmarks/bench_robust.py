@@ -52,6 +52,7 @@ def main():
     parser.add_argument("--data-home", type=Path, default=None)
     parser.add_argument("--dataset", nargs="*", default=["filmtrust", "ml-100k"], choices=NAMES)
     parser.add_argument("--attack", nargs="*", default=["average", "pga", "co", "gco"])
+    parser.add_argument("--attack-size", type=float, default=0.03)
     parser.add_argument("--model", nargs="*", default=list(MODELS))
     parser.add_argument("--seed", nargs="*", type=int, default=[11, 12])
     args = parser.parse_args()
@@ -66,7 +67,9 @@ def main():
         for kind, targets in TARGETS[name].items():
             for attack in args.attack:
                 poisoned = [
-                    ATTACKS[attack](target_items=targets, random_state=seed).fit_transform(X)
+                    ATTACKS[attack](
+                        target_items=targets, attack_size=args.attack_size, random_state=seed
+                    ).fit_transform(X)
                     for seed in args.seed
                 ]
                 for model in args.model:

@@ -69,7 +69,7 @@ class RobustMFRecommender(BaseFactorRecommender):
     anybody on MovieLens-100K instead of 382, 150 instead of 161 on FilmTrust). Items with so many
     raters that they are learned in time can still be promoted.
 
-    M-estimators defend a little where ratings are few, ``trim_by="user"`` and ``"r1"`` hardly:
+    ``"l1"`` and ``"welsch"`` defend a little, ``"huber"``, ``"r1"`` and ``trim_by="user"`` hardly:
     profiles that are made by optimisation fit better than genuine ones, so that what is trimmed are
     genuine users. The user guide has figures.
 
