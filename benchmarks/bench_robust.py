@@ -20,6 +20,13 @@ from skrecsec.utils._registry import find
 MODELS = ("mf", "at", "rat", "tcd", "huber", "welsch", "l1", "r1", "trim", "lts", "apt", "rvd")
 
 
+def make(name, seed):
+    """Return a recommender with its defaults, and the seed if it takes one."""
+    model = find("recommender", name)()
+    takes_seed = "random_state" in model.get_params(deep=False)
+    return model.set_params(random_state=seed) if takes_seed else model
+
+
 def measure(model, X, y, kinds, training):
     """Return test and target hit ratios after a fit, how many items are listed, and the time."""
     start = time.perf_counter()
@@ -45,13 +52,14 @@ def main():
     parser.add_argument("--data-home", type=Path, default=None)
     parser.add_argument("--dataset", nargs="*", default=["filmtrust", "ml-100k"], choices=NAMES)
     parser.add_argument("--attack", nargs="*", default=["average", "pga", "co", "gco"])
+    parser.add_argument("--attack-size", type=float, default=0.03)
     parser.add_argument("--model", nargs="*", default=list(MODELS))
     parser.add_argument("--seed", nargs="*", type=int, default=[11, 12])
     args = parser.parse_args()
     for name in args.dataset:
         X, y = published_split(name, args.splits, args.data_home)
         for model in args.model:
-            made = [find("recommender", model)(random_state=seed) for seed in args.seed]
+            made = [make(model, seed) for seed in args.seed]
             report(
                 f"{name} clean {model} ({', '.join(TARGETS[name])})",
                 [measure(m, X, y, TARGETS[name].values(), X) for m in made],
@@ -59,14 +67,14 @@ def main():
         for kind, targets in TARGETS[name].items():
             for attack in args.attack:
                 poisoned = [
-                    ATTACKS[attack](target_items=targets, random_state=seed).fit_transform(X)
+                    ATTACKS[attack](
+                        target_items=targets, attack_size=args.attack_size, random_state=seed
+                    ).fit_transform(X)
                     for seed in args.seed
                 ]
                 for model in args.model:
                     rows = [
-                        measure(
-                            find("recommender", model)(random_state=seed), X, y, [targets], training
-                        )
+                        measure(make(model, seed), X, y, [targets], training)
                         for seed, training in zip(args.seed, poisoned, strict=True)
                     ]
                     report(f"{name} {kind} {attack} {model}", rows)

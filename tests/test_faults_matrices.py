@@ -210,7 +210,9 @@ def entries():
         ("attack", ("fit", "fit_transform", "transform")),
         ("recommender", ("fit", "fit_predict", "predict", "recommend", "score")),
     ):
-        for name, entry in installed(kind).items():
+        # One of each class: its other settings read a matrix in the same way.
+        by_class = {entry.make: (name, entry) for name, entry in installed(kind).items()}
+        for name, entry in by_class.values():
             for method in methods:
                 if not hasattr(entry(), method):
                     continue

@@ -133,7 +133,8 @@ def _parser():
     parser = OneLineErrorParser(
         prog=PROG,
         description="Make the tables and figures of the paper's section 6 anew, on real data; and "
-        "tables that it has none of: of recommenders that people run (b), of detection.",
+        "tables that it has none of: of recommenders that people run (b), of defenses of the "
+        "literature (c), of detection.",
     )
     add = parser.add_argument
     names = [*TABLES, *FIGURES, "all"]

@@ -138,6 +138,10 @@ class VicinalRecommender(BaseRecommender):
                 self.n_iter,
                 float(self.learning_rate),
             )
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"Fine-tuning diverged: lower learning_rate, which is {self.learning_rate}."
+            )
         return scores * highest
 
 

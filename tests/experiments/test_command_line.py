@@ -149,6 +149,21 @@ def test_tables_of_deployed_recommenders_agree(tmp_path, records, capsys):
     assert text.count("| CoAttack ") == len(methods)
 
 
+def test_tables_of_defenses_of_the_literature(tmp_path, records, monkeypatch):
+    assert set(_settings.make_literature_defenses()) == set(_settings.LITERATURE_DEFENSES)
+    monkeypatch.setattr(_settings, "LITERATURE_DEFENSES", ("LTS", "R1"))
+    options = ["--targets", "unpopular", "--quiet"]
+    assert run(tmp_path, records, "table4c", "table5c", *options) == 0
+    for table in ("table4c", "table5c"):
+        rows = read(tmp_path / f"{table}_filmtrust.csv")
+        assert {(r["method"], r["attack"]) for r in rows} == {
+            (method, attack)
+            for method in ("LTS", "R1")
+            for attack in ("clean", "Average", "Random", "CoAttack")
+        }
+        assert all(0 <= float(r["mean"]) <= 1 and r["paper"] == "" for r in rows)
+
+
 def test_detection(tmp_path, records, capsys):
     assert run(tmp_path, records, "detection", "--quiet") == 0
     rows = read(tmp_path / "detection_filmtrust.csv")

@@ -60,3 +60,8 @@ def test_blocks_make_no_difference(fitted, ratings):
 def test_factorisations_of_ratings_are_asked_for(ratings):
     with pytest.raises(ValueError, match="recommender"):
         VicinalRecommender(EASERecommender()).fit(ratings)
+
+
+def test_fine_tuning_that_diverges_is_noticed(fitted, ratings):
+    with pytest.raises(ValueError, match="lower learning_rate, which is 1000"):
+        fitted.set_params(learning_rate=1000.0, n_iter=50).predict(ratings)

@@ -13,6 +13,7 @@ from skrecsec.experiments.paper._settings import (
     make_attack,
     make_deployed_recommenders,
     make_detectors,
+    make_literature_defenses,
     make_recommenders,
 )
 
@@ -72,6 +73,10 @@ class Laboratory:
     def deployed_study(self, kind: str) -> RobustnessStudy:
         """Run the study of the recommenders that people run, once for what is made of it."""
         return self._once("deployed", kind, make_deployed_recommenders)
+
+    def literature_study(self, kind: str) -> RobustnessStudy:
+        """Run the study of defenses of the literature, once for what is made of it."""
+        return self._once("literature", kind, make_literature_defenses)
 
     def detection_study(self, kind: str) -> RobustnessStudy:
         """Run the study of the detectors to try, without any recommender."""

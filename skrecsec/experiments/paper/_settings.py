@@ -63,6 +63,20 @@ OWN_ATTACKS = ("CoAttack", "GCoAttack")
 KINDS = ("random", "unpopular")  # of targets
 RECOMMENDERS = ("MF", "AT", "RAT", "TCD")
 DEPLOYED_RECOMMENDERS = ("Popularity", "ItemKNN", "EASE", "ALS", "BPR")
+# Of the literature that the paper names, and of its successors.
+LITERATURE_DEFENSES = (
+    "Huber",
+    "Welsch",
+    "L1",
+    "R1",
+    "Trim",
+    "LTS",
+    "APT",
+    "RVD",
+    "APR",
+    "VAT",
+    "Weighted",
+)
 KNOWLEDGE = (0.2, 0.4, 0.6, 0.8, 1.0)
 ATTACK_SIZES = (0.01, 0.02, 0.03, 0.04, 0.05)
 DETECTORS = tuple(registered("detector"))
@@ -82,6 +96,11 @@ def make_detectors(names) -> dict:
 def make_deployed_recommenders() -> dict:
     """Return recommenders that people run, with their defaults, by name."""
     return {name: find("recommender", name.lower())() for name in DEPLOYED_RECOMMENDERS}
+
+
+def make_literature_defenses() -> dict:
+    """Return defenses of the literature that the paper does not try, with their defaults."""
+    return {name: find("recommender", name.lower())() for name in LITERATURE_DEFENSES}
 
 
 def make_recommenders(dataset: str, pseudo_label_ratio: float = 1.0) -> dict:

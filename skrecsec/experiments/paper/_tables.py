@@ -148,18 +148,29 @@ def table3b(lab: Laboratory) -> list[dict]:
 
 def table4b(lab: Laboratory) -> list[dict]:
     """Return the hit ratio of the targets on recommenders that people run, by attack."""
-    return _deployed(lab, "target_hr")
+    return _without_printed(lab, lab.deployed_study, "target_hr")
 
 
 def table5b(lab: Laboratory) -> list[dict]:
     """Return the hit ratio of held-out items of recommenders that people run, by attack."""
-    return _deployed(lab, "test_hr")
+    return _without_printed(lab, lab.deployed_study, "test_hr")
 
 
-def _deployed(lab, metric):
+def table4c(lab: Laboratory) -> list[dict]:
+    """Return the hit ratio of the targets by defense of the literature and attack."""
+    return _without_printed(lab, lab.literature_study, "target_hr")
+
+
+def table5c(lab: Laboratory) -> list[dict]:
+    """Return the hit ratio of held-out items by defense of the literature and attack."""
+    return _without_printed(lab, lab.literature_study, "test_hr")
+
+
+def _without_printed(lab, study, metric):
+    """Return the summaries of a study of which the paper prints nothing."""
     rows = []
     for kind in lab.kinds:
-        for row in lab.deployed_study(kind).summary(metric):
+        for row in study(kind).summary(metric):
             cell = {"targets": kind, "method": row["recommender"], "attack": row["attack"]}
             rows.append(cell | {"paper": float("nan")} | figures_of(row) | {"p": float("nan")})
     return rows
@@ -200,5 +211,16 @@ def _printed_by_method(table, dataset, kind):
 
 TABLES = {
     function.__name__: function
-    for function in (table2, table3, table3b, table4, table4b, table5, table5b, detection)
+    for function in (
+        table2,
+        table3,
+        table3b,
+        table4,
+        table4b,
+        table4c,
+        table5,
+        table5b,
+        table5c,
+        detection,
+    )
 }
