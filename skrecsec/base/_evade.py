@@ -62,12 +62,10 @@ def find_steps(first: Step, n_targets: int, n_levels: int) -> Iterator[Step]:
 
 
 def _milder_ratings(asked, n_levels):
-    """Return what targets can be rated with: what was asked for, and what varies more."""
-    n_asked = {"top": 1, "near-top": 1, "mixed": 2}.get(asked, asked)
-    more = ["mixed"] if n_asked < 2 <= n_levels else []
-    if n_levels > max(n_asked, 2):
-        more.append(n_levels)
-    return [asked, *more]
+    """Return what targets are rated with: what was asked for and, if that is one level, more."""
+    if asked not in ("top", "near-top"):
+        return [asked]
+    return [asked, *["mixed", n_levels][: min(n_levels - 1, 2)]]
 
 
 def share_detected(detector, known, fakes, seed: int) -> float:

@@ -340,6 +340,8 @@ def test_steps_get_less_conspicuous():
         (Disguise(), 1, 1, [(4, None, "top"), (2, None, "top"), (1, None, "top")]),
         (Disguise(1, "mixed"), 3, 2, [(4, 1, "mixed"), (2, 1, "mixed"), (1, 1, "mixed")]),
         (Disguise(9, 5), 2, 5, [(4, 9, 5), (4, 1, 5), (2, 1, 5), (1, 1, 5)]),
+        (Disguise(1), 2, 2, [(4, 1, "top"), (4, 1, "mixed"), (2, 1, "mixed"), (1, 1, "mixed")]),
+        (Disguise(1, "mixed"), 2, 5, [(4, 1, "mixed"), (2, 1, "mixed"), (1, 1, "mixed")]),
     ],
 )
 def test_steps_by_hand(disguise, n_targets, n_levels, expected):
