@@ -43,7 +43,7 @@ WAYS = {
     },
     "1 target, mixed": {"targets_per_profile": 1, "target_rating": "mixed"},
     "detector in the loop": {"evade": LockstepDetector()},
-    "the same, any level": {"evade": LockstepDetector(), "target_rating": "all"},
+    "the same, from mixed": {"evade": LockstepDetector(), "target_rating": "mixed"},
 }
 VICTIMS = {
     "mf": lambda seed: MFRecommender(random_state=seed),

@@ -53,6 +53,7 @@ _SPLITS = "tests/model_selection/test_splits.py::test_"
 TESTS = {
     "skrecsec/base/_attack.py": [
         "tests/attacks/test_base_attack.py",
+        "tests/attacks/test_evasion.py",
         _PICKLING + "an_attack_knows_what_it_was_fitted_on",
         _PICKLING + "copies_within_a_process_are_whole",
         _PICKLING + "ratings_are_kept_where_that_is_asked_for",
@@ -60,7 +61,11 @@ TESTS = {
         *_CRAFTED,
     ],
     "skrecsec/base/_detector.py": ["tests/detection/test_base_detector.py"],
-    "skrecsec/base/_threat.py": ["tests/attacks/test_base_attack.py", *_CRAFTED],
+    "skrecsec/base/_threat.py": [
+        "tests/attacks/test_base_attack.py",
+        "tests/attacks/test_evasion.py",
+        *_CRAFTED,
+    ],
     "skrecsec/detection/_agreement.py": ["tests/detection/test_agreement.py"],
     "skrecsec/detection/_balls.py": ["tests/detection/test_balls.py"],
     "skrecsec/detection/_bursts.py": ["tests/detection/test_bursts.py"],

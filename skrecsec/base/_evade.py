@@ -32,15 +32,13 @@ def find_steps(first: Step, n_targets: int, n_levels: int) -> Iterator[Step]:
     """Yield ways to attack, from the one that was asked for to the least conspicuous one.
 
     Each gives the targets fewer ratings than the one before, or the same number less alike: the
-    targets of a profile are halved down to one, each time also with mixed levels; then the number
-    of profiles is. More levels than that are left to who attacks: models that read ratings hardly
-    recommend what is rated with all levels alike, while others do not see a difference.
+    targets of a profile are halved down to one, each time also with mixed and with all levels;
+    then the number of profiles is.
     """
     n_profiles, disguise = first
     asked = disguise.targets_per_profile
     n_each = n_targets if asked in (None, "all") else min(int(asked), n_targets)
-    mixes = disguise.target_rating in ("top", "near-top", 1) and n_levels > 1
-    ratings = [disguise.target_rating, *(["mixed"] if mixes else [])]
+    ratings = _milder_ratings(disguise.target_rating, n_levels)
     while True:
         for rating in ratings:
             yield Step(
@@ -61,6 +59,13 @@ def find_steps(first: Step, n_targets: int, n_levels: int) -> Iterator[Step]:
             return
         n_profiles = -(-n_profiles // 2)
         yield Step(n_profiles, fewest)
+
+
+def _milder_ratings(asked, n_levels):
+    """Return what targets are rated with: what was asked for and, if that is one level, more."""
+    if asked not in ("top", "near-top"):
+        return [asked]
+    return [asked, *["mixed", n_levels][: min(n_levels - 1, 2)]]
 
 
 def share_detected(detector, known, fakes, seed: int) -> float:

@@ -42,8 +42,8 @@ evade : detector or None, default={default(evade)}
     A detector in the loop, any estimator whose `fit_predict` returns -1 for fake profiles; it is
     cloned. The attack begins as it is set, and hides more and more until the detector, shown
     the known profiles and all fake ones, finds few enough: with half as many targets in each
-    profile, each time also with mixed levels, and at last with half as many profiles. It is
-    crafted anew for every step.
+    profile, each time also with mixed and then all levels, unless `target_rating` asks for several,
+    and at last with half as many profiles. It is crafted anew for every step.
 
 max_detected : float, default={default(max_detected)}
     Share of the fake profiles, in [0, 1], that `evade` may find: those that it flags and, if it

@@ -293,7 +293,7 @@ def test_a_detector_that_cannot_be_evaded_is_warned_of(quiet):
     with pytest.warns(EvasionWarning, match="at least 100%"):
         attack = fit(quiet, evade=Suspicious(0), attack_size=10)
     assert attack.evasion_["targets_per_profile"] is None  # the strongest of equal ones
-    assert attack.evasion_["n_tried"] == 10
+    assert attack.evasion_["n_tried"] == 14
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(quiet, evade=Suspicious(0), max_detected=1)
@@ -328,8 +328,8 @@ def test_a_detector_that_labels_others_is_refused(quiet):
 def test_steps_get_less_conspicuous():
     steps = list(find_steps(Step(9, Disguise()), 4, 5))
     n_each = [step.disguise.targets_per_profile or 4 for step in steps]
-    assert n_each == [4] * 2 + [2] * 2 + [1] * 4
-    assert [step.disguise.target_rating for step in steps[:3]] == ["top", "mixed", "top"]
+    assert n_each == [4] * 3 + [2] * 3 + [1] * 5
+    assert [step.disguise.target_rating for step in steps[:3]] == ["top", "mixed", 5]
     assert [step.n_profiles for step in steps[-3:]] == [9, 5, 3]
     assert len(set(steps)) == len(steps)
 
@@ -340,6 +340,8 @@ def test_steps_get_less_conspicuous():
         (Disguise(), 1, 1, [(4, None, "top"), (2, None, "top"), (1, None, "top")]),
         (Disguise(1, "mixed"), 3, 2, [(4, 1, "mixed"), (2, 1, "mixed"), (1, 1, "mixed")]),
         (Disguise(9, 5), 2, 5, [(4, 9, 5), (4, 1, 5), (2, 1, 5), (1, 1, 5)]),
+        (Disguise(1), 2, 2, [(4, 1, "top"), (4, 1, "mixed"), (2, 1, "mixed"), (1, 1, "mixed")]),
+        (Disguise(1, "mixed"), 2, 5, [(4, 1, "mixed"), (2, 1, "mixed"), (1, 1, "mixed")]),
     ],
 )
 def test_steps_by_hand(disguise, n_targets, n_levels, expected):

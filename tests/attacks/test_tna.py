@@ -255,10 +255,8 @@ def test_fillers_are_rated_around_their_means(ratings):
     rng = np.random.default_rng(0)
     fillers = np.flatnonzero(statistics.item_counts > 10)
     fillers = fillers[fillers != 1]
-    drawn = [
-        _draw_profile(fillers, statistics, budget_of(fillers.size + 1), rng).toarray()[0]
-        for _ in range(200)
-    ]
+    budget = budget_of(fillers.size + 1).of_profiles(0, 1)
+    drawn = [_draw_profile(fillers, statistics, budget, rng).toarray()[0] for _ in range(200)]
     assert np.isin(np.unique(drawn), np.arange(6)).all()
     assert_array_equal(np.array(drawn)[:, 1], 5)
     means = np.array(drawn)[:, fillers].mean(axis=0)
