@@ -70,9 +70,9 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
     `kept`, how much popular items are preferred where a profile is cut; `pool`, the number of most
     popular items that the other fillers are drawn from (logarithmic); `shared`, the share of these
     that all fake profiles have; `height`, where between the item's mean and the highest level
-    fillers are rated. Among the starting points, which are tried first, are a few items of copied
-    profiles, whole short and long ones, a few popular items, random ones, and the most popular,
-    which all rate highest.
+    fillers are rated. The starting points, which are tried first, are the most popular items of
+    copied profiles, few or as many as allowed; the shortest profiles; a few popular items; random
+    items; and the most popular ones, which all rate highest.
 
     After these each child takes its coordinates from one of the three best plans so far, or from
     two of these, and moves about half of them at random. All plans are realised with the same
@@ -178,8 +178,8 @@ class _Trial:
         for target, item in enumerate(self._budget.target_items):
             users, places = np.nonzero(lists == item)
             credits[users, target] = np.minimum(1, self._k / (places + 1)) ** 2
-        n_pairs = max(1, np.count_nonzero(self._unseen))
-        hit_ratio = float(np.count_nonzero((credits == 1) & self._unseen) / n_pairs)
+        n_pairs = max(1, int(np.count_nonzero(self._unseen)))
+        hit_ratio = int(np.count_nonzero((credits == 1) & self._unseen)) / n_pairs
         nearness = credits[self._unseen].sum() / n_pairs
         return hit_ratio, float(hit_ratio + _NEARNESS * nearness)
 

@@ -69,8 +69,8 @@ class CopyAttackTransformer(BaseAttackTransformer):
 
     %(attack.example)s
     >>> attack = CopyAttackTransformer(random_state=0).fit(X)
-    >>> attack.poison_.shape, attack.poison_.nnz
-    ((3, 80), 30)
+    >>> attack.poison_.shape, attack.copied_users_.size
+    ((3, 80), 3)
     """
 
     _parameter_constraints: dict = {

@@ -28,7 +28,7 @@ STARTING_PLANS = np.array(
     [
         [0.40, 1.0, 0.5, 1.0, 0.5, 0.0, 0.0],  # the most popular items of a copied profile
         [1.00, 1.0, 0.0, 0.0, 0.5, 0.0, 0.0],  # the shortest profiles, whole
-        [1.00, 1.0, 1.0, 0.5, 0.5, 0.0, 0.0],  # long profiles
+        [1.00, 1.0, 1.0, 1.0, 0.5, 0.0, 0.0],  # those of long profiles, as many as allowed
         [0.40, 0.0, 0.5, 0.0, 0.5, 0.0, 0.0],  # a few popular items
         [1.00, 0.0, 0.5, 0.0, 1.0, 0.0, 0.0],  # random items: the average attack
         [0.83, 0.0, 0.5, 0.0, 0.0, 1.0, 1.0],  # the most popular items, rated highest by all

@@ -77,7 +77,7 @@ class BaseAttackTransformer(
     >>> import numpy as np
     >>> from skrecsec.base import BaseAttackTransformer
     >>> from skrecsec.datasets import make_ratings
-    >>> class CopyAttackTransformer(BaseAttackTransformer):
+    >>> class CopycatAttackTransformer(BaseAttackTransformer):
     ...     def _craft_profiles(self, known, budget, rng):
     ...         profiles = known[rng.integers(known.shape[0], size=budget.n_profiles)].tolil()
     ...         for row in range(budget.n_profiles):
@@ -85,7 +85,7 @@ class BaseAttackTransformer(
     ...             profiles[[row], surplus] = 0
     ...         return profiles
     >>> X = make_ratings(100, 80, density=0.2, random_state=0)
-    >>> CopyAttackTransformer(random_state=0).fit_transform(X).shape
+    >>> CopycatAttackTransformer(random_state=0).fit_transform(X).shape
     (103, 80)
     """
 
