@@ -24,6 +24,7 @@ from skrecsec.training._solvers import (
     make_solver,
 )
 from skrecsec.training._terms import AttackTerm, Perturbation, finite_scores
+from skrecsec.training._weighted import WeightedFactorization
 
 __all__ = [
     "SOLVERS",
@@ -34,6 +35,7 @@ __all__ = [
     "RatingData",
     "RidgeFactorization",
     "SGDSolver",
+    "WeightedFactorization",
     "check_device",
     "check_pretraining",
     "csr_arrays",

@@ -169,6 +169,22 @@ def solve_rows(factors, indptr, indices, reg, right):
 
 
 @jit
+def solve_weighted_rows(factors, indptr, indices, weight, base, right):
+    """Solve (weight A^T A + base) x = right in place for each row, A as in `solve_rows`."""
+    n_factors = factors.shape[1]
+    for u in range(indptr.size - 1):
+        items = indices[indptr[u] : indptr[u + 1]]
+        A = np.empty((items.size, n_factors))
+        for x in range(items.size):
+            A[x] = factors[items[x]]
+        gram = _column_products(A)
+        for a in range(n_factors):
+            for b in range(a + 1):
+                gram[a, b] = weight * gram[a, b] + base[a, b]
+        _solve_positive_definite(gram, right[u])
+
+
+@jit
 def user_products(user_factors, indptr, indices, items):
     """Return the sum of p p^T over the users who rated an item, for each of `items`."""
     n_factors = user_factors.shape[1]
