@@ -8,6 +8,7 @@ from skrecsec.attacks._directed import (
     SegmentAttackTransformer,
 )
 from skrecsec.attacks._dl import DLAttackTransformer
+from skrecsec.attacks._ease_attack import EASEAttackTransformer
 from skrecsec.attacks._files import load_poison, save_poison
 from skrecsec.attacks._fixed import FixedAttackTransformer
 from skrecsec.attacks._heuristic import (
@@ -16,6 +17,7 @@ from skrecsec.attacks._heuristic import (
     RandomAttackTransformer,
 )
 from skrecsec.attacks._pga import PGAAttackTransformer
+from skrecsec.attacks._revadv import RevAdvAttackTransformer
 from skrecsec.attacks._tna import TNAAttackTransformer
 
 __all__ = [
@@ -24,11 +26,13 @@ __all__ = [
     "BandwagonAttackTransformer",
     "CoAttackTransformer",
     "DLAttackTransformer",
+    "EASEAttackTransformer",
     "FixedAttackTransformer",
     "GCoAttackTransformer",
     "LoveHateAttackTransformer",
     "PGAAttackTransformer",
     "RandomAttackTransformer",
+    "RevAdvAttackTransformer",
     "ReverseBandwagonAttackTransformer",
     "SegmentAttackTransformer",
     "TNAAttackTransformer",

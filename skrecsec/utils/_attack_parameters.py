@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from skrecsec.utils import _parameters
 
 TEXTS: dict[str, str] = {"features": _parameters.TEXTS["features"]}
@@ -78,6 +80,19 @@ Attributes
 {TEXTS["features"]}
 """[1:-1]
 
+# Of attacks that choose how long their profiles are.
+TEXTS["auto_attack"] = re.sub(
+    r'n_fillers : int or "mean"(?s:.*?)\n\n',
+    r"""
+n_fillers : int, "mean" or "auto", default={default(n_fillers)}
+    Number of items that a fake profile rates at most, targets included. ``"mean"`` is the mean
+    number of ratings of the known users, rounded, but at least the number of targets;
+    ``"auto"`` leaves it to the attack, see Notes, which keeps to that.
+
+"""[1:],
+    TEXTS["attack"],
+)
+
 TEXTS["attack.example"] = r"""
 Examples
 --------
@@ -99,6 +114,69 @@ n_factors : int, default={default(n_factors)}
 reg : float, default={default(reg)}
     Penalty on the squared factors of the surrogate, in (0, 1), as a fraction of the largest
     singular value of the known ratings. With a penalty of that size all factors would be zero.
+"""[1:-1]
+
+TEXTS["selection"] = f"""
+n_surrogates : int, default={{default(n_surrogates)}}
+    Number of guesses of the genuine users that take turns.
+
+shrinkage : float, default={{default(shrinkage)}}
+    Share, in [0, 1], of the pairs of items rated by unknown users that are guessed to be rated
+    independently of each other.
+
+k : int, default={{default(k)}}
+    Length of the lists that targets are pushed into.
+
+min_raters : int, default={{default(min_raters)}}
+    Fillers have at least so many known ratings. Where such items are fewer than twice the
+    fillers of a profile, as many of the most rated items may be fillers.
+
+max_iter : int, default={{default(max_iter)}}
+    Number of steps.
+
+learning_rate : float, default={{default(learning_rate)}}
+    Step size of Adam for the numbers that choose fillers.
+
+width : float, default={{default(width)}}
+    Width of the loss in the first step, as a fraction of the root mean square of the scores
+    that targets must have. It falls to a fifth of that.
+
+{TEXTS["auto_attack"]}
+
+profile_size_ : int
+    Number of items that a fake profile rates, targets included.
+
+n_iter_ : int
+    Number of steps.
+"""[1:-1]
+
+TEXTS["selection.notes"] = r"""
+A profile is a set of items to the victim. Each fake profile f has a number :math:`z_{fi}` for each
+item, to start from half a logarithmic popularity plus N(0, 0.1); it consists of the targets and the
+items with the largest numbers. With s the scores of a surrogate that has learned from the fake
+profiles and :math:`\theta_u` the k-th best score of an item that u has not rated, the loss is the
+mean, over known users and the targets that they have not rated, of
+
+.. math:: \frac{1}{1 + \exp((s_{ut} - \theta_u) / b)},
+
+a smooth share of the targets that are not listed, whose width b falls from `width` times the root
+mean square of :math:`\theta_u` to a fifth of that. A nuke attack turns its sign. Its gradient by
+the interactions of the fake profiles, were they weights between 0 and 1, is taken as that by
+:math:`z_{fi}` (a straight-through estimate), which Adam descends. Thresholds are found again each
+fifth time that a surrogate has its turn.
+
+What a few known users happen to rate together is not what all users do, and a search that trusts
+it too much ends in profiles that work on known users alone. So each surrogate has its own guess of
+the unknown users, drawn from the known ones with replacement, with a share of their pairs of items
+broken up; and items with few known ratings are no fillers.
+
+With ``n_fillers="auto"``, lengths of 0.4, 0.6, 0.8 and 1 times ``"mean"`` are tried for a third of
+the steps each, and that with the lowest loss on the known users goes on. Short profiles are
+stronger on MovieLens, where the mean is above 100, long ones on FilmTrust.
+
+The victim is taken to read which items were rated, not how. Fillers are rated with draws from the
+normal distribution of their known ratings, as genuine users would, so that models of ratings are
+misled as well.
 """[1:-1]
 
 TEXTS["saved_poison"] = r"""
