@@ -6,14 +6,16 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.attacks._fillers import average_profiles, highest_fillers, profiles_from_fillers
+from skrecsec.attacks._selection import pattern
 from skrecsec.base import BaseAttackTransformer, complete_profiles
 from skrecsec.training import (
     RidgeFactorization,
+    WeightedFactorization,
     draw_item_factors,
     ill_conditioned,
     largest_singular_value,
 )
-from skrecsec.utils._compat import Count, Number
+from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._memory import check_memory
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -49,6 +51,10 @@ class PGAAttackTransformer(BaseAttackTransformer):
     n_sweeps : int, default=2
         Number of alternating sweeps of ridge solves in each step: so many to fit the surrogate
         again, and so many to differentiate through.
+
+    surrogate : {"rating", "ranking"}, default="rating"
+        What the surrogate is fitted to: the ratings, or, as models of implicit feedback are, ones
+        where there are ratings and zeros where there are none.
 
     %(attack)s
 
@@ -120,6 +126,7 @@ class PGAAttackTransformer(BaseAttackTransformer):
         "max_iter": [Count()],
         "learning_rate": [Number(0, None, closed="neither")],
         "n_sweeps": [Count()],
+        "surrogate": [StrOptions({"rating", "ranking"})],
     }
 
     def __init__(
@@ -130,6 +137,7 @@ class PGAAttackTransformer(BaseAttackTransformer):
         max_iter=20,
         learning_rate=0.05,
         n_sweeps=2,
+        surrogate="rating",
         **threat_model,
     ):
         super().__init__(**threat_model)
@@ -138,6 +146,7 @@ class PGAAttackTransformer(BaseAttackTransformer):
         self.max_iter = max_iter
         self.learning_rate = learning_rate
         self.n_sweeps = n_sweeps
+        self.surrogate = surrogate
 
     def _craft_profiles(self, known, budget, rng):
         self.n_iter_ = self.max_iter
@@ -153,13 +162,16 @@ class PGAAttackTransformer(BaseAttackTransformer):
         n_users = known.shape[0] + budget.n_profiles
         item_factors = draw_item_factors(n_users, n_items, self.n_factors, rng)
         step = self.learning_rate if self.goal == "push" else -self.learning_rate
+        to_fit, make = (lambda ratings: ratings), RidgeFactorization
+        if self.surrogate == "ranking":
+            to_fit, make = pattern, WeightedFactorization
         with single_threaded():
-            surrogate = RidgeFactorization(item_factors, self.reg * largest_singular_value(known))
+            surrogate = make(item_factors, self.reg * largest_singular_value(to_fit(known)))
             n_sweeps = _N_INITIAL_SWEEPS
             for _ in range(self.max_iter):
                 fakes = complete_profiles(_largest(values, budget) * highest, n_items, budget)
                 ratings = sp.vstack([known, fakes / highest], format="csr")
-                surrogate.fit(ratings, n_sweeps)
+                surrogate.fit(to_fit(ratings), n_sweeps)
                 n_sweeps = self.n_sweeps
                 values += step * _unit_rms(
                     _fake_gradient(surrogate, known.shape[0], budget.target_items, self.n_sweeps)
