@@ -46,15 +46,10 @@ class EASEAttackTransformer(BaseSelectionAttackTransformer):
 
     .. math:: -(H Q_T (Q D)^\top + H Q D \, Q_T^\top).
 
-    What no attack can do to EASE is told in the user guide: without raters of its own a target's
-    scores cannot exceed a bound that depends on the number of fake profiles alone. On
-    MovieLens-100K with 3% fake profiles it allows for a hit ratio of at most 0.45, on FilmTrust for
-    1.
-
     The attacker needs to know some profiles; nothing about the victim. A surrogate takes
-    O(n_items^3 + sum of squared profile lengths) once, a step O(n_fake_profiles n_fillers n_items +
-    n_targets n_items^2 + n_ratings n_targets), and thresholds O(n_ratings n_items + n_fake_profiles
-    n_items^2), users and ratings being the known ones. Memory is O(n_surrogates n_items^2 +
+    O(n_items^3 + sum of squared profile lengths) time once, a step O(n_fake_profiles n_fillers
+    n_items + n_targets n_items^2 + n_ratings n_targets), and thresholds O(n_ratings n_items +
+    n_fake_profiles n_items^2), ratings being the known ones. Memory is O(n_surrogates n_items^2 +
     n_fake_profiles n_items), and one block of scores.
 
     References

@@ -60,16 +60,18 @@ class RevAdvAttackTransformer(BaseSelectionAttackTransformer):
         + \lambda \Bigl(\sum_u \|p_u\|^2 + \sum_i \|q_i\|^2\Bigr).
 
     An interaction of a fake profile moves both its :math:`x_{fi}` and its :math:`c_{fi}`; the
-    derivative by it is :math:`(1 - (1 - w_0) p_f \cdot q_i)(z_f \cdot q_i + p_f \cdot z_i)`, where
-    z solves the linear system of the Hessian with the gradient of the loss on the right, by
+    derivative by it is
+
+    .. math:: (1 - (1 - w_0) \, p_f \cdot q_i)(y_f \cdot q_i + p_f \cdot y_i),
+
+    where y solves the linear system of the Hessian with the gradient of the loss on the right, by
     `n_sweeps` sweeps of block Gauss-Seidel from zero. That is the same as differentiating through
     the last `n_sweeps` sweeps of the fit.
 
-    Differences from [1]_, of which the idea is, that the training of a surrogate that ranks well
-    has to be differentiated through, of which the last steps suffice: The surrogate is fitted by
-    alternating least squares and goes on from the factors of the step before. The loss counts lists
-    and their length, where the original has the cross-entropy of a softmax over all items. There
-    are several surrogates with guessed unknown users, and the length of profiles may be free.
+    The idea of [1]_ is that the training of a surrogate that ranks has to be differentiated
+    through, of which the last steps suffice. What differs: the surrogate is fitted by alternating
+    least squares and goes on from the factors of the step before; the loss counts lists of k items;
+    there are several surrogates with guessed unknown users; and the length of profiles may be free.
 
     The attacker needs to know some profiles; nothing about the victim. A step takes
     O(n_sweeps (n_ratings + (n_users + n_items) n_factors) n_factors), and, if `zero_weight` is not

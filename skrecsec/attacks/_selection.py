@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from skrecsec.attacks._fillers import candidates_by_popularity, highest_fillers
+from skrecsec.attacks._fillers import candidates_by_popularity
 from skrecsec.utils._ranking import row_blocks, top_k
 
 # What the numbers start from: half a logarithmic popularity, and noise that tells profiles apart.
@@ -68,9 +68,9 @@ class Selection:
 
     def fillers(self) -> np.ndarray:
         """Return the chosen fillers, (n_profiles, n_fillers)."""
-        no_targets = self.budget._replace(target_items=np.empty(0, dtype=np.int64))
-        no_targets = no_targets._replace(profile_size=self.budget.n_fillers)
-        return self._allowed[highest_fillers(self._numbers, no_targets)]
+        if self.budget.n_fillers == 0:
+            return np.empty((self.budget.n_profiles, 0), dtype=np.int64)
+        return self._allowed[top_k(self._numbers, self.budget.n_fillers)]
 
     def profiles(self) -> sp.csr_array:
         """Return fillers and targets as a matrix of ones, (n_profiles, n_items)."""
