@@ -20,7 +20,7 @@ from skrecsec.utils._threads import single_threaded
 _BYTES_PER_PAIR = 12
 
 
-@register("recommender", "ease", title="EASE")
+@register("recommender", "ease", title="EASE", fits=lambda n_items: has_memory(n_items))
 @complete
 class EASERecommender(BaseInteractionRecommender):
     r"""Embarrassingly shallow autoencoder: linear weights between items, in closed form.
