@@ -2,7 +2,8 @@
 
 `conf.py` writes the reference page, ``docs/api.rst``, from ``docs/templates/api.txt``, in which a
 line ``.. names:: MODULE PATTERN`` stands for the public names of a module that match a regular
-expression, but for those that a line before it stands for. ``python docs/reference.py`` renews the table in README.md; a test compares it.
+expression, but for those that a line before it stands for. ``python docs/reference.py`` renews the
+table in README.md; a test compares it.
 """
 
 import importlib

@@ -2,8 +2,8 @@
 Who is attacking, and what to do about it
 =========================================
 
-A file of ratings in which somebody has planted fake profiles. We find out who they are and for which
-items they work, see what they do to four recommenders, and which of these one can still run.
+A file of ratings in which somebody has planted fake profiles. We find out who they are and for
+which items they work, see what they do to four recommenders, and which of these one can still run.
 """
 
 # %%
@@ -37,10 +37,10 @@ print(f"found {is_flagged[-30:].sum()} of 30, wrongly accused {is_flagged[:-30].
 # %%
 # What they do
 # ------------
-# Four recommenders learn from the poisoned ratings: the matrix factorization that the attack is made
-# for; TCD, three factorizations that train one another; EASE, a linear model that is trained to rank;
-# and the recommended defense, which is EASE behind the detector and in a gate that bounds, by
-# counting, how often any item can be listed. Nobody tells it which profiles are fake either.
+# Four recommenders learn from the poisoned ratings: the matrix factorization that the attack is
+# made for; TCD, three factorizations that train one another; EASE, a linear model that is trained
+# to rank; and the recommended defense, which is EASE behind the detector and in a gate that bounds,
+# by counting, how often any item can be listed. Nobody tells it which profiles are fake either.
 from skrecsec import EASERecommender, MFRecommender, RecommendedDefense, TCDRecommender
 from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer
 
@@ -54,14 +54,12 @@ wanted, pushed = HitRatioScorer(k=50), TargetHitRatioScorer(attack.target_items_
 figures = {}
 for name, model in models.items():
     model.fit(X_poisoned)
-    figures[name] = wanted(model, X, y), pushed(model, X)
-    print(
-        f"{name:12} HR@50 of hidden ratings {figures[name][0]:.3f}, of targets {figures[name][1]:.3f}"
-    )
+    found, listed = figures[name] = wanted(model, X, y), pushed(model, X)
+    print(f"{name:12} HR@50 of hidden ratings {found:.3f}, of targets {listed:.3f}")
 
 # %%
-# The group to the left, members above and other users below: what the members have in common, nobody
-# else has. To the right what the attacker gets, and what users get, from each model.
+# The group to the left, members above and other users below: what the members have in common,
+# nobody else has. To the right what the attacker gets, and what users get, from each model.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -71,7 +69,7 @@ figure, (left, right) = plt.subplots(
     1, 2, figsize=(11, 4.6), width_ratios=(1.25, 1), layout="constrained"
 )
 GroupDisplay.from_estimator(detector, X_poisoned, ax=left)
-left.set_title("Who is attacking: they agree on five items")
+left.set(title="Who is attacking: they agree on five items", xticks=[], yticks=[])
 places = np.arange(len(figures))
 for shift, color, label, column in (
     (-0.2, "#D55E00", "five attacked items (what the attacker wants)", 1),
@@ -87,6 +85,6 @@ right.grid(axis="y", alpha=0.3)
 plt.show()
 
 # %%
-# From a shell the first half is ``python -m skrecsec audit ratings.csv``, the second
-# ``python -m skrecsec --ratings ratings.csv``. One generated data set and a simple attack are no proof:
+# From a shell the first half is ``python -m skrecsec audit ratings.csv``, the second ``python -m
+# skrecsec --ratings ratings.csv``. One generated data set and a simple attack are no proof:
 # :doc:`/strongest_attack` has all attacks on real ratings, and ``skrecsec worst-case`` on yours.

@@ -143,7 +143,11 @@ class Outcome:
         if found is None:
             return None
         repeats = f", in {self.n_repeats} repeats" if self.n_repeats > 1 else ""
-        return f"{self.detector}: {counts_in_words(found)}{repeats}"
+        return (
+            f"{self.detector}: found {found['found']} of {found['fake_profiles']} fake profiles, "
+            f"missed {found['missed']}, wrongly accused {found['wrongly_accused']} of "
+            f"{found['genuine_users']} genuine users{repeats}"
+        )
 
     def lines(self) -> list[list[str]]:
         """Return the rows of the table as text."""
@@ -152,23 +156,6 @@ class Outcome:
             [titles[record["model"]], *(_as_cell(record, column) for column in COLUMNS)]
             for record in self.records()
         ]
-
-
-def counts_in_words(found: dict) -> str:
-    """Return how many fake profiles were found and missed, and who was wrongly accused.
-
-    Examples
-    --------
-    >>> from skrecsec.cli._outcome import counts_in_words
-    >>> counts = {"found": 2, "fake_profiles": 3, "missed": 1}
-    >>> counts_in_words({**counts, "wrongly_accused": 0, "genuine_users": 9})
-    'found 2 of 3 fake profiles, missed 1, wrongly accused 0 of 9 genuine users'
-    """
-    return (
-        f"found {found['found']} of {found['fake_profiles']} fake profiles, "
-        f"missed {found['missed']}, wrongly accused {found['wrongly_accused']} of "
-        f"{found['genuine_users']} genuine users"
-    )
 
 
 def _as_cell(record, column):

@@ -178,8 +178,8 @@ def _weights(gram):
     inverse, failed_too = lapack.dpotri(factor, lower=False, overwrite_c=True)
     if failed or failed_too:
         raise ValueError("The weights cannot be computed in double precision: increase reg.")
-    weights = np.triu(inverse).astype(np.float32)
-    weights += np.triu(inverse, 1).T.astype(np.float32)
+    weights = np.triu(inverse.astype(np.float32))  # the other half is not computed
+    weights += np.triu(weights, 1).T
     diagonal = weights.diagonal().copy()
     weights /= -diagonal
     np.fill_diagonal(weights, 0)

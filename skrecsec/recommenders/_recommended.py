@@ -22,6 +22,8 @@ _PENALTIES = [10.0, 30.0, 100.0, 300.0, 1000.0]
 _N_PUSHED = 5
 # So that a few users do not decide: so many ratings are hidden, but in five rounds at most.
 _N_HIDDEN, _MAX_ROUNDS = 2000, 5
+# With fewer users chance decides: even so many rounds hide less than a quarter of that.
+_MIN_USERS = 100
 _TOLERANCE = 0.005
 
 
@@ -70,8 +72,8 @@ def recommended_defense(
     defense takes a detector's fit, two fits of EASE and a few predictions.
 
     With more than 15,000 items, or too little memory for their square, the model is
-    :class:`ItemKNNRecommender` with its defaults. Where no user has two ratings there is nothing to
-    choose by, and the penalty is the default.
+    :class:`ItemKNNRecommender` with its defaults. Where there are fewer than 100 users, or none has
+    two ratings, there is too little to choose by, and the penalty is the default.
 
     Examples
     --------
@@ -94,7 +96,7 @@ def recommended_defense(
 def _model_for(X, random_state):
     if X.shape[1] > _MAX_ITEMS or not has_memory(X.shape[1]):
         return ItemKNNRecommender()
-    if np.diff(X.indptr).max() < 2:
+    if X.shape[0] < _MIN_USERS or np.diff(X.indptr).max() < 2:
         return EASERecommender()
     search = SelfAttackSearchCV(
         EASERecommender(),

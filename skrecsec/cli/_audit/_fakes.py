@@ -24,14 +24,15 @@ class Fakes(NamedTuple):
     def found(self, labels: np.ndarray) -> dict[str, int]:
         """Return how many of them are flagged, and how many others."""
         is_flagged = labels == -1
-        n_genuine = labels.size - self.n_fakes
-        n_found = int(is_flagged[n_genuine:].sum())
+        n_others = labels.size - self.n_fakes
+        n_found = int(is_flagged[n_others:].sum())
         return {
             "fake_profiles": self.n_fakes,
             "found": n_found,
             "missed": self.n_fakes - n_found,
-            "genuine_users": n_genuine,
-            "wrongly_accused": int(is_flagged[:n_genuine].sum()),
+            # Who of them is genuine, nobody knows.
+            "other_users": n_others,
+            "others_flagged": int(is_flagged[:n_others].sum()),
         }
 
 
@@ -82,8 +83,17 @@ def add_fakes(arguments: Namespace, data: Bunch, parser: OneLineErrorParser) -> 
     )
     data.ratings = attack.fit_transform(data.ratings)
     n_fakes = attack.poison_.shape[0]
-    names = [f"fake {number}" for number in range(1, n_fakes + 1)]
-    data.user_ids = np.array([*data.user_ids, *names], dtype=object)
+    data.user_ids = np.array([*data.user_ids, *_new_names(n_fakes, data.user_ids)], dtype=object)
     data.timestamps = None  # the fakes have none
     items = [data.item_ids[item] for item in attack.target_items_]
     return Fakes(n_fakes, _choices.attack_title(arguments.attack), items)
+
+
+def _new_names(n_fakes, taken):
+    """Return names that nobody has."""
+    taken, prefix = set(map(str, taken)), "fake"
+    while True:
+        names = [f"{prefix} {number}" for number in range(1, n_fakes + 1)]
+        if taken.isdisjoint(names):
+            return names
+        prefix = f"added {prefix}"

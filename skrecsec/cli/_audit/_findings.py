@@ -11,7 +11,6 @@ import numpy as np
 from skrecsec.base import SuspiciousGroup
 from skrecsec.cli._audit._fakes import Fakes
 from skrecsec.cli._audit._harmless import visible
-from skrecsec.cli._outcome import counts_in_words
 from skrecsec.cli._ratings import title_of
 from skrecsec.detection import VisibleAttack, visible_attacks
 from skrecsec.utils._likeness import members_and_others
@@ -260,8 +259,12 @@ def fate_of_fakes(audit: Audit) -> str | None:
     if audit.fakes is None:
         return None
     items = ", ".join(visible(item) for item in audit.fakes.items)
-    counts = counts_in_words(audit.fakes.found(audit.detector.labels_))
-    return f"Of the {audit.fakes.attack} that was added, on {items}: {counts}."
+    found = audit.fakes.found(audit.detector.labels_)
+    return (
+        f"Of the {audit.fakes.attack} that was added, on {items}: found {found['found']} of "
+        f"{found['fake_profiles']} fake profiles, missed {found['missed']}. Of the "
+        f"{found['other_users']} other users {found['others_flagged']} are flagged."
+    )
 
 
 def visibility_table(audit: Audit) -> tuple[list[str], list[list[str]]]:
