@@ -3,9 +3,14 @@
 python -m sphinx -W --keep-going docs docs/_build/html
 """
 
+import datetime
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
+
+from docutils import nodes
 
 import skrecsec
 
@@ -26,13 +31,20 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
+    "sphinx.ext.viewcode",  # [source] leads to this site's own copy
     "sphinx-mathjax-offline",  # brings MathJax along, so that formulas need no network
     "numpydoc",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["templates"]
-exclude_patterns = ["_build", "templates", "auto_examples/*.ipynb", "generated/results"]
+exclude_patterns = [
+    "_build",
+    "templates",
+    "auto_examples/*.ipynb",
+    "generated/results",
+    "generated/front.rst",  # a part of the first page
+]
 default_role = "literal"
 
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
@@ -56,10 +68,10 @@ html_static_path = ["static"]
 html_title = "skrecsec"
 html_theme_options = {
     "navigation_with_keys": False,
-    "show_prev_next": False,
+    "show_prev_next": True,
     "show_toc_level": 2,
     "footer_start": ["copyright"],
-    "footer_end": [],
+    "footer_end": ["version-and-date"],
 }
 pages_without_siblings = [
     "index",
@@ -82,9 +94,35 @@ html_sidebars = {page: [] for page in pages_without_siblings}
 html_show_sourcelink = False
 
 
-def markdown_as_rst(name):
-    """Return a file that keeps to headings, lists, code and links as reStructuredText."""
+def date_of_the_sources():
+    """Return the day of $SOURCE_DATE_EPOCH, or else of the last commit; None if nobody knows.
+
+    The day of the build would make each build another one.
+    """
+    seconds = os.environ.get("SOURCE_DATE_EPOCH")
+    if seconds is None:
+        command = ["git", "log", "-1", "--format=%ct"]
+        try:
+            seconds = subprocess.run(
+                command, cwd=DOCS, capture_output=True, text=True, check=True
+            ).stdout
+        except (OSError, subprocess.CalledProcessError):  # no checkout
+            return None
+    day = datetime.datetime.fromtimestamp(int(seconds), datetime.UTC)
+    return f"{day:%Y-%m-%d}"
+
+
+html_context = {"source_date": date_of_the_sources()}
+
+
+def markdown_as_rst(name, part=None):
+    """Return a file that keeps to headings, lists, code and links as reStructuredText.
+
+    Of a part, what is between the comments ``<!-- PART -->`` and ``<!-- end of PART -->``.
+    """
     text = (DOCS.parent / name).read_text(encoding="utf-8")
+    if part is not None:
+        text = text.split(f"<!-- {part} -->\n")[1].split(f"<!-- end of {part} -->\n")[0]
     # Blocks of code between fences are indented, the text between them is translated.
     parts = re.split(r"^```(\w+)\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
     for number in range(0, len(parts), 3):
@@ -96,7 +134,9 @@ def markdown_as_rst(name):
 
 
 def _prose_as_rst(text):
+    text = re.sub(r"<!--.*?-->\n?", "", text)
     text = re.sub(r"`([^`]+)`", r"``\1``", text)
+    text = re.sub(r"\[([^]]+)\]\(docs/(\w+)\.rst\)", r":doc:`\1 <\2>`", text)
     text = re.sub(r"\[([^]]+)\]\(([^)]+)\)", r"`\1 <\2>`__", text)
 
     def underline(heading):
@@ -112,6 +152,13 @@ def skip_foreign_members(app, what, name, obj, skip, options):
     return skip if module.startswith("skrecsec") else True
 
 
+def no_mail(app, doctree):
+    """Leave HR@50 as it is, which is no address; there is none in these pages."""
+    for link in list(doctree.findall(nodes.reference)):
+        if link.get("refuri", "").startswith("mailto:"):
+            link.replace_self(nodes.Text(link.astext()))
+
+
 def write_if_changed(path, text):
     """Write a file, unless it has that content: what has not changed is not built again."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,9 +169,11 @@ def write_if_changed(path, text):
 def setup(app):
     """Connect the above, and write what is derived from other files before sources are read."""
     app.connect("autodoc-skip-member", skip_foreign_members)
+    app.connect("doctree-read", no_mail)
     app.add_css_file("skrecsec.css")
     generated = DOCS / "generated"
     write_if_changed(DOCS / "api.rst", reference.api_page())
+    write_if_changed(generated / "front.rst", markdown_as_rst("README.md", "front"))
     write_if_changed(generated / "changelog.rst", markdown_as_rst("CHANGELOG.md"))
     write_if_changed(generated / "contributing.rst", markdown_as_rst("CONTRIBUTING.md"))
     for name, text in {**results_tables.files(), **attack_tables.files()}.items():

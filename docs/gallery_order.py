@@ -1,6 +1,7 @@
 """The order of the examples in the gallery: from the first steps to what goes further."""
 
 ORDER = [
+    "plot_whole_story.py",
     "plot_attack_and_defend.py",
     "plot_find_fakes.py",
     "plot_filtered_recommender.py",

@@ -2,7 +2,8 @@
 
 `conf.py` writes the reference page, ``docs/api.rst``, from ``docs/templates/api.txt``, in which a
 line ``.. names:: MODULE PATTERN`` stands for the public names of a module that match a regular
-expression. ``python docs/reference.py`` renews the table in README.md; a test compares it.
+expression, but for those that a line before it stands for. ``python docs/reference.py`` renews the
+table in README.md; a test compares it.
 """
 
 import importlib
@@ -88,9 +89,12 @@ def public_names(module, pattern=".*"):
 
 def api_page():
     """Return the text of the reference page."""
+    listed = set()
 
     def block(found):
-        names = "\n   ".join(public_names(found[1], found[2]))
+        new = [n for n in public_names(found[1], found[2]) if (found[1], n) not in listed]
+        listed.update((found[1], name) for name in new)
+        names = "\n   ".join(new)
         return (
             f".. currentmodule:: {found[1]}\n\n.. autosummary::\n   :toctree: generated\n"
             f"   :nosignatures:\n\n   {names}"

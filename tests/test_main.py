@@ -42,6 +42,8 @@ def test_the_table_has_a_row_per_model_and_progress_goes_to_stderr(capsys):
         "MF, clean",
         "MF, average attack",
         "TCD, average attack",
+        "EASE, average attack",
+        "Recommended, average attack",
         "",
     ]
     assert lines[-1].startswith("Lockstep: found ")
@@ -56,18 +58,56 @@ def test_json(capsys):
     result = json.loads(run(capsys, "--format", "json", *options).out)
     assert result["settings"]["targets"] == [3, 7]
     assert result["settings"]["attack_size"] == 9
-    clean, attacked, defended = result["results"]
+    clean, attacked, defended, *others = result["results"]
     assert clean["model"] == "clean"
+    assert [record["model"] for record in others] == ["defended_ease", "defended_recommended"]
+    names = ["MF", "MF", "TCD", "EASE", "Recommended"]
+    assert [record["recommender"] for record in result["results"]] == names
+    assert result["settings"]["defense"] == ["tcd", "ease", "recommended"]
     assert attacked["rank_shift"] > 0
     assert attacked["test_hr_std"] >= 0
     assert clean["ri"] is attacked["ri"] is None
-    assert defended["seconds"] > 0
+    assert all(record["seconds"] > 0 for record in (defended, *others))
+    assert all(record["ri"] is not None for record in (defended, *others))
 
 
 def test_csv(capsys):
     rows = list(csv.DictReader(io.StringIO(run(capsys, "--format", "csv").out)))
-    assert [row["model"] for row in rows] == ["clean", "attacked", "defended"]
+    assert [row["model"] for row in rows[:3]] == ["clean", "attacked", "defended"]
+    assert [row["recommender"] for row in rows[2:]] == ["TCD", "EASE", "Recommended"]
     assert 0 <= float(rows[1]["target_hr"]) <= 1
+
+
+def test_several_defenses_have_the_figures_that_each_has_alone(capsys):
+    options = ["--victim", "popularity", "--detector", "none", "--format", "json"]
+    together = json.loads(run(capsys, *options, "--defense", "itemknn", "ease").out)["results"]
+    alone = json.loads(run(capsys, *options, "--defense", "ease").out)
+    assert [record["model"] for record in alone["results"]] == ["clean", "attacked", "defended"]
+    assert alone["settings"]["defense"] == "ease"
+    assert together[3]["model"] == "defended_ease"
+    for name in ("recommender", "test_hr", "target_hr", "rank_shift", "ri"):
+        assert alone["results"][2][name] == together[3][name]
+    assert together[2]["recommender"] == "ItemKNN"
+
+
+def test_the_victim_is_no_default_defense(capsys):
+    rows = run(capsys, "--victim", "ease", "--format", "csv").out.splitlines()[1:]
+    names = [row.rsplit(",", 1)[-1] for row in rows]
+    assert names == ["EASE", "EASE", "TCD", "Recommended"]
+
+
+def test_what_does_not_fit_into_memory_is_left_out_of_several(capsys, monkeypatch):
+    entry = _registry.find("recommender", "ease")
+    small = entry._replace(facts={**entry.facts, "fits": lambda n_items: n_items < 120})
+    monkeypatch.setitem(_registry._entries["recommender"], "ease", small)
+    options = ["--victim", "popularity", "--detector", "none", "--format", "json"]
+    output = run(capsys, *options, "--defense", "ease", "itemknn")
+    assert "EASE is left out: too little memory for 120 items" in output.err
+    result = json.loads(output.out)
+    assert [record["recommender"] for record in result["results"][2:]] == ["ItemKNN"]
+    assert result["settings"]["defense"] == "itemknn"
+    alone = json.loads(run(capsys, *options, "--defense", "ease").out)
+    assert alone["results"][2]["recommender"] == "EASE"
 
 
 def figures(text):
@@ -79,7 +119,7 @@ def figures(text):
 
 
 def test_seeds_decide_and_jobs_do_not(capsys):
-    options = ["--format", "json", "--repeats", "2", "--seed"]
+    options = ["--defense", "tcd", "--format", "json", "--repeats", "2", "--seed"]
     first = figures(run(capsys, *options, "3").out)
     assert figures(run(capsys, *options, "3", "--n-jobs", "2").out) == first
     assert figures(run(capsys, *options, "4").out) != first
@@ -91,6 +131,8 @@ def test_seeds_decide_and_jobs_do_not(capsys):
         (["--dataset", "netflix"], "--dataset: invalid choice: 'netflix'"),
         (["--attack", "magic"], "--attack: invalid choice: 'magic'"),
         (["--defense", "hope"], "--defense: invalid choice: 'hope'"),
+        (["--defense", "tcd", "none"], "--defense: 'none' goes alone"),
+        (["--defense", "ease", "mf"], "--defense: the same as --victim"),
         (["--targets", "best"], "--targets: expected 'unpopular', 'random' or item indices"),
         (["--targets", "500"], "--targets: target_items must hold item indices from 0 to 119"),
         (["--targets", "3,3"], "--targets: target_items must be distinct"),
@@ -126,6 +168,7 @@ def test_missing_data_exit_1_with_the_reason(capsys, monkeypatch):
 
 def test_as_a_module_on_real_data(data_home):
     command = [sys.executable, "-m", "skrecsec", "--dataset", "movielens-100k", "--format", "json"]
+    command += ["--defense", "tcd"]
     environment = {**os.environ, "SKRECSEC_DATA": str(data_home)}
     process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     clean, attacked, defended = json.loads(process.stdout)["results"]
@@ -161,18 +204,16 @@ def test_the_report_shows_what_the_table_has(capsys, tmp_path, monkeypatch):
     pages = []
     monkeypatch.setattr(_page, "report_page", lambda **parts: pages.append(parts) or "")
     options = ["--format", "json", "--report", str(tmp_path / "report.html")]
-    clean, attacked, defended = json.loads(run(capsys, *options).out)["results"]
+    clean, *attacked = json.loads(run(capsys, *options).out)["results"]
     import matplotlib.figure
 
     displays = []
     for _, _, draw in pages[0]["figures"]:
         displays.append(draw(matplotlib.figure.Figure().subplots()))
     points = list(displays[0].points.values())
-    for point, record in zip(points, (clean, attacked, defended), strict=True):
+    for point, record in zip(points, (clean, *attacked), strict=True):
         assert (point["test_hr"], point["target_hr"]) == (record["test_hr"], record["target_hr"])
-    for (shifts, counts), record in zip(
-        displays[1].distributions.values(), (attacked, defended), strict=True
-    ):
+    for (shifts, counts), record in zip(displays[1].distributions.values(), attacked, strict=True):
         assert np.average(shifts, weights=counts) == pytest.approx(record["rank_shift"])
 
 
@@ -190,5 +231,6 @@ def test_a_report_that_cannot_be_written_is_refused_first(path, message, capsys,
 
 def test_a_nuke_attack_demotes(capsys):
     options = ["--targets", "random", "--attack", "lovehate", "--goal", "nuke", "--format", "json"]
-    _, attacked, _ = json.loads(run(capsys, *options).out)["results"]
+    options += ["--defense", "none"]
+    _, attacked = json.loads(run(capsys, *options).out)["results"]
     assert attacked["rank_shift"] < 0

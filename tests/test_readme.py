@@ -1,6 +1,6 @@
 """The front door keeps its promises: what the README shows is what happens."""
 
-import json
+import doctest
 import re
 from pathlib import Path
 
@@ -33,39 +33,85 @@ def test_example_has_about_ten_lines():
     assert len(lines) <= 10
 
 
-def test_printed_table(capsys):
-    (table,) = blocks("text")
-    assert main(["--format", "json"]) == 0
-    result = json.loads(capsys.readouterr().out)
-    results, detection = result["results"], result["detection"]
-    heading, *lines, empty, who = table.splitlines()
-    assert empty == ""
-    assert re.split(r"\s{2,}", heading.strip()) == [
-        "test HR@50",
-        "target HR@50",
-        "mean rank shift",
-        "RI",
-        "seconds",
-    ]
-    assert len(lines) == len(results)
-    for line, result in zip(lines, results, strict=True):
-        *_, test_hr, target_hr, rank_shift, ri, _ = line.split()
-        # Numbers may differ by a little between processors.
-        assert float(test_hr) == pytest.approx(result["test_hr"], abs=0.02)
-        assert float(target_hr) == pytest.approx(result["target_hr"], abs=0.02)
-        if rank_shift != "-":
-            assert float(rank_shift) == pytest.approx(result["rank_shift"], abs=20)
-        if ri != "-":
-            assert float(ri) == pytest.approx(result["ri"], abs=0.02)
-    found = re.fullmatch(
-        r"Lockstep: found (\d+) of (\d+) fake profiles, missed (\d+), wrongly accused (\d+) of "
-        r"(\d+) genuine users",
-        who,
-    )
-    names = ("found", "fake_profiles", "missed", "wrongly_accused", "genuine_users")
-    tolerances = (1, 0, 1, 5, 0)
-    for number, name, tolerance in zip(found.groups(), names, tolerances, strict=True):
-        assert int(number) == pytest.approx(detection[name], abs=tolerance)
+COMMANDS = re.findall(
+    r"^```bash\npython -m (skrecsec[^\n]*)\n```\n\n<!-- output -->\n```text\n(.*?)^```$",
+    README,
+    flags=re.DOTALL | re.MULTILINE,
+)
+NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:e-[0-9]+)?")
+
+
+def same(shown, printed):
+    """Return whether a text is as shown, with numbers that are nearly the same.
+
+    They differ a little between processors, and seconds by any factor.
+    """
+    if NUMBER.sub("#", shown).split() != NUMBER.sub("#", printed).split():
+        return False
+    for line, printed_line in zip(shown.splitlines(), printed.splitlines(), strict=True):
+        for a, b in zip(NUMBER.findall(line), NUMBER.findall(printed_line), strict=True):
+            if "." not in a:
+                close = abs(float(a) - float(b)) <= max(5, 0.02 * abs(float(b)))
+            else:
+                close = abs(float(a) - float(b)) <= max(0.02, 0.02 * abs(float(b)))
+            if not close:
+                return False
+    return True
+
+
+def without_seconds(text):
+    """Return a table without its last column, if that has seconds."""
+    lines = text.rstrip("\n").split("\n")
+    if "seconds" in lines[0]:
+        table = lines.index("")
+        lines[1:table] = [line.rstrip().rsplit(maxsplit=1)[0] for line in lines[1:table]]
+    return "\n".join(lines)
+
+
+def test_there_is_an_output_to_each_question():
+    assert [command.split()[1:2] for command, _ in COMMANDS] == [["audit"], [], ["worst-case"]]
+    assert len(blocks("text")) == len(COMMANDS)
+
+
+def prints_what_is_shown(question, capsys):
+    command, shown = COMMANDS[question]
+    assert main(command.split()[1:]) == (1 if "audit" in command else 0)
+    printed = capsys.readouterr().out
+    assert same(without_seconds(shown), without_seconds(printed)), printed
+
+
+@pytest.mark.parametrize("question", [0, 1])
+def test_commands_print_what_is_shown(question, capsys):
+    prints_what_is_shown(question, capsys)
+
+
+@pytest.mark.slow
+def test_the_worst_case_is_as_shown(capsys):
+    prints_what_is_shown(2, capsys)
+
+
+def test_shown_and_printed_are_compared():
+    assert same("found 30 of 30, 0.97 +1046.0", "found 29 of 30,  0.98 +1040.1")
+    assert not same("found 30 of 30", "found 20 of 30")
+    assert not same("HR 0.97", "HR 0.93")
+    assert not same("HR 0.97", "RI 0.97")
+    assert without_seconds("a  seconds\nx  1  2.5\n\nfound 3\n") == "a  seconds\nx  1\n\nfound 3"
+    assert without_seconds("found 3\nand 4\n") == "found 3\nand 4"
+
+
+def test_python_session():
+    (session,) = blocks("pycon")
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    test = doctest.DocTestParser().get_doctest(session, {}, "README.md", "README.md", 0)
+    assert test.examples
+    assert runner.run(test).failed == 0
+
+
+def test_the_first_page_of_the_site_shows_the_same():
+    front = (ROOT / "docs" / "index.rst").read_text(encoding="utf-8")
+    assert ".. include:: generated/front.rst" in front
+    part = README.split("<!-- front -->\n")[1].split("<!-- end of front -->\n")[0]
+    assert all(shown in part for _, shown in COMMANDS)
 
 
 def test_commands_are_those_of_ci():

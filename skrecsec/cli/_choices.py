@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+
 # All that registers.
 import skrecsec.attacks
 import skrecsec.datasets
@@ -9,7 +11,19 @@ import skrecsec.detection
 import skrecsec.recommenders  # noqa: F401
 from skrecsec.utils._registry import Entry, registered
 
-NONE = "none"  # what is said instead of the name of a detector
+NONE = "none"  # what is said instead of the name of a detector, or of a defense
+
+
+def names_of(said: str | list[str]) -> list[str]:
+    """Return what an option names: one thing, several, or none.
+
+    Examples
+    --------
+    >>> from skrecsec.cli._choices import names_of
+    >>> names_of("tcd"), names_of(["tcd", "ease"]), names_of("none")
+    (['tcd'], ['tcd', 'ease'], [])
+    """
+    return [name for name in ([said] if isinstance(said, str) else said) if name != NONE]
 
 
 def attacks() -> dict[str, Entry]:
@@ -30,6 +44,18 @@ def datasets() -> dict[str, Entry]:
 def detectors() -> dict[str, Entry]:
     """Return the detectors by name."""
     return registered("detector")
+
+
+def make_attack(arguments: Namespace, **options):
+    """Return the attack that the arguments describe, with further options."""
+    return attacks()[arguments.attack](
+        attack_size=arguments.attack_size,
+        knowledge=arguments.knowledge,
+        goal=arguments.goal,
+        targets_per_profile=arguments.targets_per_profile,
+        target_rating=arguments.target_rating,
+        **options,
+    )
 
 
 def attack_title(name: str) -> str:

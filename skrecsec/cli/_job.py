@@ -15,6 +15,7 @@ from skrecsec.cli._parser import (
     check_number_of_targets,
     check_recommenders,
     check_report,
+    complete_defenses,
     make_parser,
 )
 from skrecsec.cli._ratings import complete_arguments, load, title_of
@@ -27,6 +28,7 @@ def attack_and_defend(argv: Sequence[str] | None, *, prog: str) -> int:
     """Do what the arguments say; return the exit status."""
     parser = make_parser(prog)
     arguments = parser.parse_args(argv)
+    complete_defenses(arguments, parser)
     X, targets = prepare(arguments, parser, f"{arguments.attack} attack")
     command = [*prog.split(), *(sys.argv[1:] if argv is None else argv)]
     outcome = Outcome(arguments)
@@ -54,6 +56,7 @@ def prepare(arguments, parser, what: str):
     complete_arguments(arguments, parser)
     check_number_of_targets(arguments, parser)
     X, targets = load(arguments, parser)
+    _leave_out_what_does_not_fit(arguments, X.shape[1])
     try:
         choose_targets(X, targets, arguments.n_targets, np.random.default_rng(0))
     except ValueError as error:
@@ -65,32 +68,38 @@ def prepare(arguments, parser, what: str):
     return X, targets
 
 
+def _leave_out_what_does_not_fit(arguments, n_items):
+    """Of several defenses leave out those that cannot be fitted to so many items, and say so."""
+    names = _choices.names_of(arguments.defense)
+    if len(names) < 2:  # it says itself what it lacks
+        return
+    facts = {name: _choices.recommenders()[name].facts for name in names}
+    kept = [name for name in names if facts[name].get("fits", lambda n_items: True)(n_items)]
+    for name in names:
+        if name not in kept:
+            tell(f"{facts[name]['title']} is left out: too little memory for {n_items} items")
+    arguments.defense = kept if len(kept) > 1 else kept[0] if kept else _choices.NONE
+
+
 def make_plan(X, targets, outcome: Outcome, *, is_attacked: bool = True) -> Plan:
-    """Return the plan: the victim on clean and on poisoned ratings, the defense on the latter.
+    """Return the plan: the victim on clean and on poisoned ratings, the defenses on the latter.
 
     A detector judges these, too. Without an attack it is the victim on clean ratings alone.
     """
     arguments = outcome.arguments
-    attack = _choices.attacks()[arguments.attack](
-        attack_size=arguments.attack_size,
-        knowledge=arguments.knowledge,
-        goal=arguments.goal,
-        targets_per_profile=arguments.targets_per_profile,
-        target_rating=arguments.target_rating,
-    )
     recommenders = {outcome.baseline: _choices.recommenders()[arguments.victim]()}
-    if outcome.defense is not None:
-        defense = _choices.recommenders()[arguments.defense]()
+    for name, title in outcome.defenses.items():
+        defense = _choices.recommenders()[name]()
         if arguments.filter != _choices.NONE:
             defense = FilteredRecommender(_choices.detectors()[arguments.filter](), defense)
-        recommenders[outcome.defense] = defense
+        recommenders[title] = defense
     detectors = {}
     if outcome.detector is not None:
         detectors[outcome.detector] = _choices.detectors()[arguments.detector]()
     return Plan(
         X,
         None,
-        {outcome.attack: attack} if is_attacked else {},
+        {outcome.attack: _choices.make_attack(arguments)} if is_attacked else {},
         recommenders,
         detectors=detectors,
         target_items=targets,

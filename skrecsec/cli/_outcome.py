@@ -15,7 +15,7 @@ COLUMNS = ("test_hr", "target_hr", "rank_shift", "ri", "seconds")
 
 
 class Outcome:
-    """The figures of the models: the baseline, clean and attacked, and the defense, if any.
+    """The figures of the models: the baseline, clean and attacked, and the defenses, if any.
 
     Parameters
     ----------
@@ -24,9 +24,11 @@ class Outcome:
 
     Attributes
     ----------
-    baseline, defense, attack, detector : str
-        What tables and plots call them; `defense` is None if there is none, `detector` if nobody
-        is judged.
+    baseline, attack, detector : str
+        What tables and plots call them; `detector` is None if nobody is judged.
+
+    defenses : dict of str
+        What tables and plots call the defenses, by name, in order.
 
     study : RobustnessStudy or None
         The repeats that are finished.
@@ -35,11 +37,13 @@ class Outcome:
     def __init__(self, arguments: Namespace):
         self.arguments = arguments
         self.baseline = _choices.recommender_title(arguments.victim)
-        self.defense = None
-        if arguments.defense != _choices.NONE:
-            self.defense = _choices.recommender_title(arguments.defense)
-            if arguments.filter != _choices.NONE:
-                self.defense += f" behind {_choices.detector_title(arguments.filter)}"
+        behind = ""
+        if arguments.filter != _choices.NONE:
+            behind = f" behind {_choices.detector_title(arguments.filter)}"
+        self.defenses = {
+            name: _choices.recommender_title(name) + behind
+            for name in _choices.names_of(arguments.defense)
+        }
         self.detector = None
         if arguments.detector != _choices.NONE:
             self.detector = _choices.detector_title(arguments.detector)
@@ -60,6 +64,11 @@ class Outcome:
         )
 
     @property
+    def defense(self) -> str | None:
+        """What the first defense is called; None without one."""
+        return next(iter(self.defenses.values()), None)
+
+    @property
     def n_repeats(self) -> int:
         """Number of repeats that are finished."""
         return 0 if self.study is None else self.study.n_repeats
@@ -67,8 +76,8 @@ class Outcome:
     def models(self) -> dict[str, tuple[str, str]]:
         """Return the attack and the recommender, as the study calls them, of each model."""
         models = {"clean": ("clean", self.baseline), "attacked": (self.attack, self.baseline)}
-        if self.defense is not None:
-            models["defended"] = (self.attack, self.defense)
+        for number, (name, title) in enumerate(self.defenses.items()):
+            models["defended" if number == 0 else f"defended_{name}"] = (self.attack, title)
         return models
 
     def titles(self) -> dict[str, str]:
@@ -99,10 +108,11 @@ class Outcome:
                     # It is what the others are compared with, where there are targets to be ranked.
                     attacked = rows[column, self.attack, self.baseline]
                     mean, std = (0.0 * attacked[key] for key in ("mean", "std"))
-                if column == "ri" and name != "defended":
+                if column == "ri" and model[1] == self.baseline:
                     mean = std = math.nan  # that of the baseline is 0, always
                 record[column] = None if math.isnan(mean) else mean
                 record[f"{column}_std"] = None if math.isnan(std) else std
+            record["recommender"] = model[1]
             records.append(record)
         return records
 

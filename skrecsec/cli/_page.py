@@ -24,7 +24,7 @@ def page_of(outcome: Outcome, command: Sequence[str]) -> str:
         means={titles[r["model"]]: r["rank_shift"] for r in records if r["model"] in attacked},
     )
     return report_page(
-        title=f"{outcome.defense or outcome.baseline} against the {outcome.attack}",
+        title=f"{_contenders(outcome)} against the {outcome.attack}",
         summary=_summary(outcome),
         heading=["", *outcome.heading()],
         lines=outcome.lines(),
@@ -46,6 +46,11 @@ def page_of(outcome: Outcome, command: Sequence[str]) -> str:
         ],
         command=command,
     )
+
+
+def _contenders(outcome):
+    *others, last = outcome.defenses.values() or [outcome.baseline]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def explain(columns) -> dict[str, str]:

@@ -30,7 +30,7 @@ def make_parser(prog: str) -> OneLineErrorParser:
         usage="%(prog)s [options]\n       %(prog)s worst-case [options]\n"
         "       %(prog)s audit FILE [options]",
         description="Attack a recommender with fake profiles, defend it, and say what happened: "
-        "the victim is trained on clean and on poisoned ratings, and the defense on the poisoned "
+        "the victim is trained on clean and on poisoned ratings, defenses on the poisoned "
         "ones. Or try all attacks, and say which is the worst: '%(prog)s worst-case --help' says "
         "how. Or audit ratings of your own, which looks for users who act alike: "
         "'%(prog)s audit --help' says how.",
@@ -39,7 +39,7 @@ def make_parser(prog: str) -> OneLineErrorParser:
     add_ratings(parser.add_argument_group("ratings"))
     group = parser.add_argument_group("attack and defense")
     add_choice(group, "--attack", _choices.attacks(), "average", "how profiles are faked")
-    add_models(group, defense="tcd")
+    add_models(group, defense=["tcd", "ease", "recommended"])
     add_threat(group)
     add_repeats(parser.add_argument_group("repeats"))
     add_output(parser.add_argument_group("output"), FORMATS)
@@ -90,8 +90,11 @@ def add_ratings(group, dataset=GENERATED, *, timestamps=False) -> None:
         )
 
 
-def add_models(group, defense: str) -> None:
-    """Add what says who is attacked, what defends, and who judges; with a default of defense."""
+def add_models(group, defense: str | list[str]) -> None:
+    """Add what says who is attacked, what defends, and who judges.
+
+    If several defenses are the default, several can be named.
+    """
     recommenders = _choices.recommenders()
     add_choice(group, "--victim", recommenders, "mf", "recommender that is attacked")
     add_choice(
@@ -100,6 +103,7 @@ def add_models(group, defense: str) -> None:
         [*recommenders, _choices.NONE],
         defense,
         "what to use instead, on the same poisoned ratings",
+        nargs="+" if isinstance(defense, list) else None,
     )
     detectors = [*_choices.detectors(), _choices.NONE]
     add_choice(
@@ -200,7 +204,7 @@ def add_output(group, formats) -> None:
     )
 
 
-def add_choice(group, option, choices, default, what) -> None:
+def add_choice(group, option, choices, default, what, **more) -> None:
     """Add an option of which the help lists the choices."""
     # No list in the usage, which is read more often than it is needed there.
     group.add_argument(
@@ -209,21 +213,33 @@ def add_choice(group, option, choices, default, what) -> None:
         choices=choices,
         default=default,
         help=f"{what}: {', '.join(choices)}",
+        **more,
     )
+
+
+def complete_defenses(arguments: argparse.Namespace, parser: OneLineErrorParser) -> None:
+    """Have each defense be named once, and a single one by itself; refuse none among others.
+
+    Where nobody has named any, the victim is none.
+    """
+    names = list(dict.fromkeys(arguments.defense))
+    if _choices.NONE in names and len(names) > 1:
+        parser.error(f"argument --defense: {_choices.NONE!r} goes alone")
+    if names == parser.get_default("defense") and arguments.filter == _choices.NONE:
+        names = [name for name in names if name != arguments.victim]
+    arguments.defense = names if len(names) > 1 else names[0]
 
 
 def check_recommenders(arguments: argparse.Namespace, parser: OneLineErrorParser) -> None:
     """Refuse recommenders whose package is not installed, and a comparison with itself."""
-    is_defended, is_filtered = (
-        getattr(arguments, option) != _choices.NONE for option in ("defense", "filter")
-    )
-    for option in ("victim", "defense") if is_defended else ("victim",):
-        package = _choices.recommenders()[getattr(arguments, option)].facts.get("package")
+    defenses, is_filtered = _choices.names_of(arguments.defense), arguments.filter != _choices.NONE
+    for option, name in [("victim", arguments.victim), *(("defense", name) for name in defenses)]:
+        package = _choices.recommenders()[name].facts.get("package")
         if package is not None:
             parser.require(package, f"argument --{option}: needs", extra=package)
-    if is_filtered and not is_defended:
+    if is_filtered and not defenses:
         parser.error("argument --filter: goes with --defense")
-    if arguments.victim == arguments.defense and not is_filtered:
+    if arguments.victim in defenses and not is_filtered:
         parser.error("argument --defense: the same as --victim, choose another")
 
 
@@ -250,6 +266,9 @@ def as_command(
         if name in CHANGE_NO_FIGURE or (is_default and name not in always):
             continue
         option = f"--{name.replace('_', '-')}"
+        if name == "defense":  # of which several are words by themselves
+            words += [option, *([value] if isinstance(value, str) else value)]
+            continue
         text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
         # Else what begins with a hyphen would be taken for an option.
         words += [f"{option}={text}"] if text.startswith("-") else [option, text]

@@ -59,12 +59,15 @@ def load(arguments: Namespace, parser):
     ValueError
         If a file is damaged, or holds what no option settles.
     """
-    data, targets = load_data(arguments), arguments.targets
+    data = load_data(arguments)
+    return data.ratings, as_targets(arguments, data, parser)
+
+
+def as_targets(arguments: Namespace, data: Bunch, parser):
+    """Return the targets as attacks take them, found by their ids in a file of one's own."""
     if not hasattr(arguments, "dataset"):
-        targets = _find_ids(targets, data.item_ids, parser)
-    elif not isinstance(targets, str):
-        targets = np.array(targets)
-    return data.ratings, targets
+        return _find_ids(arguments.targets, data.item_ids, parser)
+    return arguments.targets if isinstance(arguments.targets, str) else np.array(arguments.targets)
 
 
 def load_data(arguments: Namespace) -> Bunch:

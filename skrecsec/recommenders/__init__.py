@@ -12,7 +12,7 @@ from skrecsec.recommenders._gate import ExposureGate
 from skrecsec.recommenders._item_knn import ItemKNNRecommender
 from skrecsec.recommenders._mf import MFRecommender
 from skrecsec.recommenders._popularity import PopularityRecommender
-from skrecsec.recommenders._recommended import recommended_defense
+from skrecsec.recommenders._recommended import RecommendedDefense, recommended_defense
 from skrecsec.recommenders._robust_mf import RobustMFRecommender
 from skrecsec.recommenders._tcd import TCDRecommender
 from skrecsec.recommenders._vat import VATRecommender
@@ -40,6 +40,7 @@ __all__ = [
     "LenskitRecommender",
     "MFRecommender",
     "PopularityRecommender",
+    "RecommendedDefense",
     "RobustMFRecommender",
     "TCDRecommender",
     "VATRecommender",

@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 from skrecsec.recommenders._ease_certificate import Attack, certify
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
 from skrecsec.utils._compat import Count, Number, validate_parameter_constraints
+from skrecsec.utils._compiling import jit
 from skrecsec.utils._items import check_target_items
 from skrecsec.utils._memory import available_memory
 from skrecsec.utils._ranking import check_k
@@ -20,7 +21,7 @@ from skrecsec.utils._threads import single_threaded
 _BYTES_PER_PAIR = 12
 
 
-@register("recommender", "ease", title="EASE")
+@register("recommender", "ease", title="EASE", fits=lambda n_items: has_memory(n_items))
 @complete
 class EASERecommender(BaseInteractionRecommender):
     r"""Embarrassingly shallow autoencoder: linear weights between items, in closed form.
@@ -78,7 +79,8 @@ class EASERecommender(BaseInteractionRecommender):
 
     def _fit_interactions(self, X):
         _check_memory(X.shape[1])
-        gram = self._gram(X).toarray()
+        gram = np.zeros((X.shape[1], X.shape[1]))
+        _add_pairs(X.indptr, X.indices, self._weights_of_users(X), gram)
         gram.flat[:: gram.shape[0] + 1] += self.reg
         with single_threaded():
             self.item_weights_ = _weights(gram)
@@ -164,22 +166,35 @@ class EASERecommender(BaseInteractionRecommender):
         with single_threaded():
             return certify(X, weights, self._score_profiles, targets, attack, check_k(k))
 
-    def _gram(self, X):
-        return X.T @ X
+    def _weights_of_users(self, X):
+        return np.ones(X.shape[0])
 
     def _score_profiles(self, X):
         return (X.astype(np.float32) @ self.item_weights_).astype(np.float64)
 
 
+@jit
+def _add_pairs(indptr, indices, user_weights, gram):
+    """Add to each pair of items the weights of the users who have both; below the diagonal only."""
+    for user in range(indptr.size - 1):
+        for p in range(indptr[user], indptr[user + 1]):
+            for q in range(indptr[user], p + 1):
+                a, b = indices[p], indices[q]
+                gram[max(a, b), min(a, b)] += user_weights[user]
+
+
 def _weights(gram):
-    """Return -P_ij / P_jj off the diagonal, P being the inverse of a matrix that is overwritten."""
+    """Return -P_ij / P_jj off the diagonal, P being the inverse of a matrix that is overwritten.
+
+    What is above the diagonal is not looked at.
+    """
     # The transpose is in Fortran's order, so that LAPACK works in place; it is symmetric anyway.
     factor, failed = lapack.dpotrf(gram.T, lower=False, overwrite_a=True, clean=False)
     inverse, failed_too = lapack.dpotri(factor, lower=False, overwrite_c=True)
     if failed or failed_too:
         raise ValueError("The weights cannot be computed in double precision: increase reg.")
-    weights = np.triu(inverse).astype(np.float32)
-    weights += np.triu(inverse, 1).T.astype(np.float32)
+    weights = np.triu(inverse.astype(np.float32))  # the other half is not computed
+    weights += np.triu(weights, 1).T
     diagonal = weights.diagonal().copy()
     weights /= -diagonal
     np.fill_diagonal(weights, 0)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from skrecsec.base import BaseRecommender
 from skrecsec.model_selection import SelfAttackSearchCV
 from skrecsec.recommenders._ease import EASERecommender, has_memory
 from skrecsec.recommenders._filtered import FilteredRecommender
 from skrecsec.recommenders._gate import ExposureGate
 from skrecsec.recommenders._item_knn import ItemKNNRecommender
-from skrecsec.utils._registry import find
+from skrecsec.utils._compat import _fit_context
+from skrecsec.utils._registry import find, register
+from skrecsec.utils._signatures import complete
 from skrecsec.utils._typing import MatrixLike
 from skrecsec.utils.validation import check_ratings
 
@@ -19,6 +22,8 @@ _PENALTIES = [10.0, 30.0, 100.0, 300.0, 1000.0]
 _N_PUSHED = 5
 # So that a few users do not decide: so many ratings are hidden, but in five rounds at most.
 _N_HIDDEN, _MAX_ROUNDS = 2000, 5
+# With fewer users chance decides: even so many rounds hide less than a quarter of that.
+_MIN_USERS = 100
 _TOLERANCE = 0.005
 
 
@@ -54,6 +59,7 @@ def recommended_defense(
 
     See Also
     --------
+    RecommendedDefense : Calls this in `fit`, with whatever ratings it learns from.
     ExposureGate : Says what is bounded, and when it harms.
     skrecsec.model_selection.SelfAttackSearchCV : Chooses settings of other recommenders.
 
@@ -66,8 +72,8 @@ def recommended_defense(
     defense takes a detector's fit, two fits of EASE and a few predictions.
 
     With more than 15,000 items, or too little memory for their square, the model is
-    :class:`ItemKNNRecommender` with its defaults. Where no user has two ratings there is nothing to
-    choose by, and the penalty is the default.
+    :class:`ItemKNNRecommender` with its defaults. Where there are fewer than 100 users, or none has
+    two ratings, there is too little to choose by, and the penalty is the default.
 
     Examples
     --------
@@ -90,7 +96,7 @@ def recommended_defense(
 def _model_for(X, random_state):
     if X.shape[1] > _MAX_ITEMS or not has_memory(X.shape[1]):
         return ItemKNNRecommender()
-    if np.diff(X.indptr).max() < 2:
+    if X.shape[0] < _MIN_USERS or np.diff(X.indptr).max() < 2:
         return EASERecommender()
     search = SelfAttackSearchCV(
         EASERecommender(),
@@ -102,3 +108,73 @@ def _model_for(X, random_state):
         random_state=random_state,
     )
     return EASERecommender(search.fit(X).best_params_["reg"])
+
+
+@register("recommender", "recommended", title="Recommended")
+@complete
+class RecommendedDefense(BaseRecommender):
+    """The recommended defense, which finds its settings in the ratings that it is fitted to.
+
+    :func:`recommended_defense` takes ratings and returns an estimator with settings for these; here
+    that happens in `fit`. So in a pipeline, in cross-validation and in a study the settings come
+    from what there is to learn from, poisoned or not, and from nothing else.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+        Determines the attack that is simulated for the settings.
+
+    Attributes
+    ----------
+    defense_ : FilteredRecommender
+        What :func:`recommended_defense` returned, fitted.
+
+    removed_users_ : ndarray of int
+        Rows of the training matrix whose ratings were not learned from, ascending.
+
+    %(item_popularity)s
+
+    %(features)s
+
+    See Also
+    --------
+    recommended_defense : What is built, how the settings are found, and at what cost.
+    FilteredRecommender : A detector and a model of one's own choice.
+
+    Notes
+    -----
+    Takes the time of :func:`recommended_defense`, which is most of it, and of fitting what it
+    returns.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skrecsec.attacks import AverageAttackTransformer
+    >>> from skrecsec.datasets import make_ratings
+    >>> from skrecsec.recommenders import RecommendedDefense
+    >>> X = make_ratings(200, 150, density=0.1, random_state=0)
+    >>> attack = AverageAttackTransformer(attack_size=10, random_state=0)
+    >>> pipeline = make_pipeline(attack, RecommendedDefense(random_state=0)).fit(X)
+    >>> pipeline[-1].removed_users_
+    array([200, 201, 202, 203, 204, 205, 206, 207, 208, 209])
+    """
+
+    _parameter_constraints: dict = {"random_state": ["random_state"]}
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Find the settings, and fit the defense that has them.
+
+        %(recommender.fit)s
+        """
+        X = check_ratings(X, estimator=self)
+        self.defense_ = recommended_defense(X, random_state=self.random_state).fit(X)
+        self.removed_users_ = self.defense_.removed_users_
+        self.item_popularity_ = self.defense_.item_popularity_
+        return self
+
+    def _score_profiles(self, X):
+        return self.defense_.predict(X)

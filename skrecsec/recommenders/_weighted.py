@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse as sp
 from scipy.special import expit
 from sklearn.base import clone
 
@@ -145,8 +144,8 @@ class _WeightedEASE(EASERecommender):
         "user_weights": [np.ndarray],
     }
 
-    def _gram(self, X):
-        return X.T @ sp.csr_array(X.multiply(self.user_weights[:, np.newaxis]))
+    def _weights_of_users(self, X):
+        return self.user_weights
 
 
 class _WeightedMF(MFRecommender):

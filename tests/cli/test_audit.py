@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from skrecsec import AverageAttackTransformer, LockstepDetector, cli
+from skrecsec import AverageAttackTransformer, LockstepDetector, RandomAttackTransformer, cli
 from skrecsec.base import BaseProfileDetector
 from skrecsec.cli import _audit
+from skrecsec.cli._audit._fakes import _new_names
 from skrecsec.cli._audit._findings import plain
 from skrecsec.cli._audit._harmless import columns, for_spreadsheet, padded, short, visible
 from skrecsec.cli._audit._page import draw_scores
@@ -114,6 +115,70 @@ def fakes():
 
 
 # --- what is found --------------------------------------------------------------------------------
+
+
+def test_of_an_attack_that_is_added_it_is_told_who_is_found(clean, capsys, tmp_path):
+    report = tmp_path / "report.html"
+    options = [clean, "--attack", "average", "--attack-size", N_FAKES, "--targets", "3,77,119"]
+    result = json.loads(run(capsys, *options, "--format", "json", "--report", report, status=1))
+    told = result["attack"]
+    flagged = {user["user"] for user in result["flagged"]}
+    added = {f"fake {number}" for number in range(1, N_FAKES + 1)}
+    assert sorted(told["items"]) == [3, 77, 119]
+    assert told["fake_profiles"] == N_FAKES
+    assert told["other_users"] == N_GENUINE
+    assert told["found"] == len(flagged & added) > N_FAKES / 2
+    assert told["missed"] == N_FAKES - told["found"]
+    assert told["others_flagged"] == len(flagged - added)
+    assert result["ratings"]["n_users"] == N_GENUINE + N_FAKES
+    assert result["settings"]["attack"] == "average"
+    sentence = (
+        f"Of the average attack that was added, on 3, 77, 119: found {told['found']} of {N_FAKES} "
+        f"fake profiles, missed {told['missed']}. Of the {N_GENUINE} other users "
+        f"{told['others_flagged']} are flagged."
+    )
+    assert sentence in " ".join(run(capsys, *options, status=1).split())
+    assert sentence in report.read_text(encoding="utf-8")
+
+
+def test_an_attack_is_that_of_its_seed_and_settings(capsys, few):
+    options = [
+        "--dataset",
+        "generated",
+        "--attack",
+        "random",
+        "--format",
+        "json",
+        "--examples",
+        "0",
+    ]
+    found = []
+    for more in (["--seed", "5"], ["--seed", "5"], ["--seed", "6", "--n-targets", "2"]):
+        cli.main(["audit", *options, "--attack-size", "7", *more])
+        found.append(json.loads(capsys.readouterr().out))
+    assert few == [5, 5, 6]
+    assert found[0] == found[1]
+    X = make_ratings(120, 90, density=0.2, random_state=5)
+    attack = RandomAttackTransformer(attack_size=7, random_state=5).fit(X)
+    assert found[0]["attack"]["items"] == attack.target_items_.tolist()
+    assert found[0]["ratings"]["n_ratings"] == X.nnz + attack.poison_.nnz
+    assert len(found[2]["attack"]["items"]) == 2
+
+
+def test_fakes_that_are_added_have_names_of_their_own():
+    assert _new_names(2, ["fake 3", 7]) == ["fake 1", "fake 2"]
+    assert _new_names(2, ["fake 2", "added fake 1"]) == ["added added fake 1", "added added fake 2"]
+
+
+def test_what_says_how_an_attack_is_made_needs_one(clean, capsys):
+    assert "argument --n-targets: goes with --attack" in refused(capsys, clean, "--n-targets", 3)
+    assert "argument --seed: goes with --attack" in refused(capsys, clean, "--seed", 3)
+    times = ["--attack", "random", "--timestamp-column", "when"]
+    assert "argument --timestamp-column: not with --attack" in refused(capsys, clean, *times)
+    named = ["--attack", "random", "--targets", "3,300"]
+    assert "argument --targets: there is no item '300'" in refused(capsys, clean, *named)
+    settings = json.loads(run(capsys, clean, "--format", "json", status=0))["settings"]
+    assert not {"attack", "attack_size", "targets", "seed"} & set(settings)
 
 
 def test_the_table_says_who_on_which_items_and_how_surprising_that_is(attacked, poisoned, capsys):
@@ -403,7 +468,8 @@ def test_wrong_arguments_are_refused_in_one_line(attacked, tmp_path, capsys):
         ([attacked, "--examples", "-1"], "--examples: expected a whole number from 0"),
         ([attacked, "--format", "xml"], "--format: invalid choice"),
         ([attacked, "--report", tmp_path / "none" / "x.html"], "--report: the folder"),
-        ([attacked, "--attack", "random"], "unrecognized arguments"),
+        ([attacked, "--attack", "magic"], "--attack: invalid choice: 'magic'"),
+        ([attacked, "--victim", "mf"], "unrecognized arguments"),
     ):
         assert message in refused(capsys, *arguments)
 

@@ -108,7 +108,7 @@ def test_no_more_workers_than_there_is_work(given, used, few, monkeypatch):
         return run_by_repeat(plan, store, 1, verbose)
 
     monkeypatch.setattr(_job, "run_by_repeat", run)
-    assert cli.main(["--n-jobs", given]) == 0
+    assert cli.main(["--n-jobs", given, "--defense", "tcd"]) == 0
     assert seen == [used]
 
 
@@ -124,6 +124,7 @@ def report(few, monkeypatch, tmp_path, capsys):
     pages = []
     monkeypatch.setattr(_page, "report_page", lambda **parts: pages.append(parts) or "")
     options = ["--repeats", "3", "--targets", "random", "--format", "json"]
+    options += ["--defense", "tcd", "ease"]
     assert cli.main([*options, "--report", str(tmp_path / "report.html")]) == 0
     displays = []
     for _, _, draw in pages[0]["figures"]:
@@ -132,9 +133,9 @@ def report(few, monkeypatch, tmp_path, capsys):
 
 
 def test_one_mean_rank_shift(report):
-    (_, attacked, defended), (_, shifts) = report
+    (_, *attacked), (_, shifts) = report
     texts = [text.get_text() for text in shifts.ax_.get_legend().get_texts()]
-    for record, name, text in zip((attacked, defended), shifts.distributions, texts, strict=True):
+    for record, name, text in zip(attacked, shifts.distributions, texts, strict=True):
         distinct, counts = shifts.distributions[name]
         # The repeats differ in their number of pairs, so that the mean of all is something else.
         assert np.average(distinct, weights=counts) != pytest.approx(record["rank_shift"])
@@ -144,8 +145,8 @@ def test_one_mean_rank_shift(report):
 
 def test_one_color(report):
     _, (robustness, shifts) = report
-    assert len(robustness.artists_) == 3
-    assert len(shifts.artists_) == 2
+    assert len(robustness.artists_) == 4
+    assert len(shifts.artists_) == 3
     for name, artist in shifts.artists_.items():
         marker = robustness.artists_[name].lines[0]
         assert artist.get_edgecolor()[:3] == matplotlib.colors.to_rgb(marker.get_color())
@@ -155,6 +156,7 @@ def test_the_report_explains_its_columns(few, tmp_path, capsys):
     path = tmp_path / "report.html"
     assert cli.main(["--report", str(path)]) == 0
     page = path.read_text(encoding="utf-8")
+    assert "<h1>TCD, EASE and Recommended against the average attack</h1>" in page
     headings = [text for text in re.findall(r"<th>(.*?)</th>", page) if text]
     assert set(re.findall(r"<dt>(.+?)</dt>", page)) == set(headings) - {"seconds"}
     assert f"<code>skrecsec --report {path}</code>" in page
@@ -210,6 +212,7 @@ def test_number_of_targets(few, monkeypatch, capsys):
         [],
         ["--attack-size", "1", "--knowledge", "0.7", "--goal", "nuke", "--repeats", "2"],
         ["--attack-size", "1.0", "--victim", "ease", "--defense", "none", "--seed", "3"],
+        ["--defense", "ease", "itemknn"],
         ["--ratings", "a file.csv", "--user-column", "2", "--item-column=-it", "--targets=-3,x y"],
         ["--dataset", "filmtrust", "--targets", "3,7", "--filter", "lockstep", "--detector", "pca"],
     ],

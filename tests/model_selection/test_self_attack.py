@@ -14,6 +14,7 @@ from skrecsec import (
     FilteredRecommender,
     ItemKNNRecommender,
     LockstepDetector,
+    RecommendedDefense,
     recommended_defense,
 )
 from skrecsec.base import BaseRecommender
@@ -207,9 +208,20 @@ def test_many_items_are_for_another_model(ratings, monkeypatch):
 
 
 def test_where_nothing_can_be_hidden_the_penalty_is_the_default():
-    model = recommended_defense(sp.csr_array(np.eye(5))).recommender.recommender
-    assert model.reg == EASERecommender().reg
+    for X in (np.eye(120), np.eye(99) + np.eye(99, k=1)):  # too few ratings of a user, or users
+        model = recommended_defense(sp.csr_array(X)).recommender.recommender
+        assert model.reg == EASERecommender().reg
 
 
 def test_few_items_are_all_pushed():
-    assert recommended_defense([[5, 0, 1], [3, 2, 0], [0, 2, 4]]).recommender is not None
+    X = 40 * [[5, 0, 1], [3, 2, 0], [0, 2, 4]]
+    assert recommended_defense(X).recommender is not None
+
+
+def test_the_estimator_finds_its_settings_in_what_it_is_fitted_to(ratings):
+    fitted = RecommendedDefense(random_state=3).fit(ratings)
+    expected = recommended_defense(ratings, random_state=3).fit(ratings)
+    assert repr(fitted.defense_) == repr(expected)
+    assert np.array_equal(fitted.predict(ratings), expected.predict(ratings))
+    assert np.array_equal(fitted.removed_users_, expected.removed_users_)
+    assert np.array_equal(fitted.item_popularity_, expected.item_popularity_)

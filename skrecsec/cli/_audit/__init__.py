@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sklearn.utils.validation import has_fit_parameter
 
 from skrecsec.cli import _choices
+from skrecsec.cli._audit._fakes import add_fakes, complete_fakes
 from skrecsec.cli._audit._findings import Audit
 from skrecsec.cli._audit._formats import FORMATS
 from skrecsec.cli._audit._parser import complete_file, find_trusted, make_parser
@@ -24,6 +25,7 @@ def audit_ratings(argv: Sequence[str], *, prog: str) -> int:
     parser = make_parser(prog)
     arguments = parser.parse_args(argv)
     complete_file(arguments, parser)
+    complete_fakes(arguments, parser)
     complete_arguments(arguments, parser)
     _check_timestamps(arguments, parser)
     if arguments.report is not None:
@@ -31,7 +33,8 @@ def audit_ratings(argv: Sequence[str], *, prog: str) -> int:
     data = load_data(arguments)
     if not _takes_timestamps(arguments):
         data.timestamps = None
-    audit = Audit(arguments, data, _fit(arguments, data, parser, prog))
+    fakes = add_fakes(arguments, data, parser)
+    audit = Audit(arguments, data, _fit(arguments, data, parser, prog), fakes)
     _print(FORMATS[arguments.format](audit))
     if arguments.report is not None:
         from skrecsec.cli._audit._page import page_of

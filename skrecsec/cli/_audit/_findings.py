@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from skrecsec.base import SuspiciousGroup
+from skrecsec.cli._audit._fakes import Fakes
+from skrecsec.cli._audit._harmless import visible
 from skrecsec.cli._ratings import title_of
 from skrecsec.detection import VisibleAttack, visible_attacks
 from skrecsec.utils._likeness import members_and_others
@@ -64,6 +66,9 @@ class Audit:
     detector : detector
         Fitted on the ratings.
 
+    fakes : Fakes, default=None
+        Fake profiles that were added to the ratings; None if these are as they were.
+
     Attributes
     ----------
     findings : list of Finding
@@ -76,8 +81,9 @@ class Audit:
         If nothing was found, how small an attack could have been seen; empty where nobody knows.
     """
 
-    def __init__(self, arguments: Namespace, data, detector):
+    def __init__(self, arguments: Namespace, data, detector, fakes: Fakes | None = None):
         self.arguments, self.data, self.detector = arguments, data, detector
+        self.fakes = fakes
         self.title = title_of(arguments)
         scores, labels = detector.profile_scores_, detector.labels_
         flagged = np.flatnonzero(labels == -1)
@@ -245,6 +251,19 @@ def verdict_of(audit: Audit) -> str:
     return (
         f"{n_flagged} of {n_users} users are flagged{groups}: those who act most alike, because "
         f"{share} were asked for."
+    )
+
+
+def fate_of_fakes(audit: Audit) -> str | None:
+    """Return in a sentence what was found of the fake profiles that were added, if any were."""
+    if audit.fakes is None:
+        return None
+    items = ", ".join(visible(item) for item in audit.fakes.items)
+    found = audit.fakes.found(audit.detector.labels_)
+    return (
+        f"Of the {audit.fakes.attack} that was added, on {items}: found {found['found']} of "
+        f"{found['fake_profiles']} fake profiles, missed {found['missed']}. Of the "
+        f"{found['other_users']} other users {found['others_flagged']} are flagged."
     )
 
 

@@ -13,6 +13,7 @@ from skrecsec.cli._audit._findings import (
     NOTE,
     Audit,
     evidence_of,
+    fate_of_fakes,
     haste_of,
     plain,
     summary_of,
@@ -38,6 +39,9 @@ def as_table(audit: Audit) -> str:
     if alone:
         ids = [audit.data.user_ids[row] for row in alone]
         parts.append("In no group, but much like other profiles:\n" + _list("users", ids))
+    fate = fate_of_fakes(audit)
+    if fate is not None:
+        parts.append(_wrap(fate))
     if audit.found_something:
         parts.append(_wrap(NOTE))
     elif audit.visible:
@@ -159,6 +163,9 @@ def as_json(audit: Audit) -> str:
         "visible_attacks": [attack._asdict() for attack in audit.visible],
         "note": NOTE,
     }
+    if audit.fakes is not None:
+        items = [plain(item) for item in audit.fakes.items]
+        result["attack"] = {**audit.fakes.found(audit.detector.labels_), "items": items}
     return json.dumps(result, indent=2, allow_nan=False)
 
 

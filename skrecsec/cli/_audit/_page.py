@@ -11,6 +11,7 @@ from skrecsec.cli._audit._findings import (
     NOTE,
     Audit,
     evidence_of,
+    fate_of_fakes,
     haste_of,
     summary_of,
     surprise_of,
@@ -36,6 +37,9 @@ def page_of(audit: Audit, command: Sequence[str]) -> str:
         heading(title, level=1),
         paragraph(f"{summary_of(audit)}. {verdict_of(audit)}"),
     ]
+    fate = fate_of_fakes(audit)
+    if fate is not None:
+        parts.append(paragraph(fate))
     if audit.found_something:
         parts.append(paragraph(NOTE))
     names = [[visible(name) for name in ids] for ids in (audit.data.user_ids, audit.data.item_ids)]

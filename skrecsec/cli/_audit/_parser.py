@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from skrecsec.cli import _choices
+from skrecsec.cli._audit._fakes import add_fakes_options
 from skrecsec.cli._audit._formats import FORMATS
 from skrecsec.cli._parser import add_choice, add_output, add_ratings
 from skrecsec.utils._arguments import OneLineErrorParser, number, path
@@ -28,6 +29,7 @@ def make_parser(prog: str) -> OneLineErrorParser:
     )
     add_ratings(parser.add_argument_group("ratings"), dataset=None, timestamps=True)
     _add_detector(parser.add_argument_group("detector"))
+    add_fakes_options(parser)
     group = parser.add_argument_group("output")
     add_output(group, FORMATS)
     group.add_argument(
