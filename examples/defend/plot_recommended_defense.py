@@ -21,7 +21,7 @@ from skrecsec import (
 from skrecsec.datasets import make_ratings
 from skrecsec.model_selection import leave_one_out_split
 
-ratings = make_ratings(600, 500, density=0.04, random_state=0)
+ratings = make_ratings(400, 400, density=0.04, random_state=0)
 X, y = leave_one_out_split(ratings, random_state=0)
 attacks = {
     "Average": AverageAttackTransformer(random_state=0),
@@ -49,8 +49,8 @@ from skrecsec import EASERecommender, MFRecommender, TCDRecommender
 from skrecsec.metrics import hit_ratio_score, target_hit_ratio_score
 
 recommenders = {
-    "MF": lambda _: MFRecommender(random_state=0),
-    "TCD": lambda _: TCDRecommender(random_state=0),
+    "MF": lambda _: MFRecommender(32, random_state=0),
+    "TCD": lambda _: TCDRecommender(32, random_state=0),
     "EASE": lambda _: EASERecommender(),
     "Recommended": recommended_defense,
 }
@@ -92,9 +92,22 @@ for attack, marker in MARKERS.items():
         markeredgecolor="black",
         label=f"{attack} attack",
     )
-ax.set(xlim=(-0.03, 1.03), title="What users get, and what the attacker gets")
+ax.set(
+    xlim=(-0.02, 0.52),
+    ylim=(0.55, 0.8),
+    title="What users get, and what the attacker gets",
+)
 ax.set_xlabel("HR@50 of targets (share of users and targets)")
 ax.set_ylabel("HR@50 of hidden ratings (share of users)")
 ax.grid(alpha=0.3)
 ax.legend(loc="lower right", ncols=2)
 plt.show()
+
+# %%
+# Under each of the attacks, the recommended defense finds as many hidden ratings as the best, and
+# keeps the targets out of the lists. TCD does so, too, and finds a little less. EASE by itself finds
+# as much, but the attack that is made for it gets into one list in five.
+#
+# These are generated ratings and three attacks, which all promote five items with the same
+# profiles. What was measured on real ratings, also of attacks that hide, is in the
+# :ref:`user guide <attacks>`.

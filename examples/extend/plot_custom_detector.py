@@ -26,14 +26,11 @@ class ObscurityDetector(BaseProfileDetector):
     def _judge(self, X, is_trusted):
         popularity = np.bincount(X.indices, minlength=X.shape[1])
         # Obscure are the least popular items, with a quarter of all ratings.
-        order = np.argsort(popularity, kind="stable")
-        n_ratings = np.cumsum(popularity[order])
-        is_obscure = np.zeros(X.shape[1])
-        is_obscure[order[n_ratings <= 0.25 * X.nnz]] = 1
+        is_obscure = popularity <= np.quantile(popularity[X.indices], 0.25)
         lengths = np.diff(X.indptr)
-        shares = X.astype(bool) @ is_obscure / np.maximum(lengths, 1)
-        # Short profiles have large shares by chance.
-        mean = is_obscure @ popularity / max(X.nnz, 1)
+        shares = (X > 0) @ is_obscure.astype(float) / np.maximum(lengths, 1)
+        # In short profiles shares are large or small by chance.
+        mean = is_obscure[X.indices].mean()
         scores = (mean - shares) * np.sqrt(lengths)
         middle = np.median(scores)
         spread = np.median(np.abs(scores - middle))
@@ -110,3 +107,12 @@ ax.set(ylim=(0, 1.25), title="Who finds which attack", xlabel="Attack")
 ax.set_ylabel("Average precision (mean of 3 repeats)")
 ax.legend(loc="upper center", ncols=2)
 plt.show()
+
+# %%
+# Ours finds the attacks that fill their profiles at random, though it accuses one genuine user in
+# forty as well, so that its precision is low. AUSH copies genuine profiles; about these there is
+# nothing obscure. Lockstep, which looks for what fakes have in common, their targets, finds all four.
+#
+# One check is worth a story. A first version took the least popular items up to a quarter of the
+# ratings one by one, in order of their numbers where several were equally popular. Another order of
+# the items gave other scores, and the check refused it.

@@ -55,12 +55,13 @@ assert coverage_score(scores[::-1], k=2, seen=seen[[1, 0]]) == 0.75
 # %%
 # With and without an attack
 # --------------------------
-# Six recommenders, each behind an attack, and two scorers: ours, and that of the targets.
+# Six recommenders, each behind an attack on models of its kind, and two scorers: ours, and that of
+# the targets.
 from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 
 from skrecsec import (
-    CoAttackTransformer,
+    EASEAttackTransformer,
     EASERecommender,
     ExposureGate,
     ItemKNNRecommender,
@@ -73,24 +74,24 @@ from skrecsec.metrics import TargetHitRatioScorer
 from skrecsec.model_selection import WeakGeneralization, leave_one_out_split
 
 X, y = leave_one_out_split(
-    make_ratings(400, 500, density=0.06, random_state=0), random_state=0
+    make_ratings(400, 400, density=0.04, random_state=0), random_state=0
 )
 recommenders = {
-    "MF": MFRecommender(n_factors=64),
-    "TCD": TCDRecommender(n_factors=64),
+    "MF": MFRecommender(n_factors=32),
+    "TCD": TCDRecommender(n_factors=32),
     "Popularity": PopularityRecommender(),
     "ItemKNN": ItemKNNRecommender(),
     "EASE": EASERecommender(reg=100.0),
     "EASE, gate": ExposureGate(EASERecommender(reg=100.0)),
 }
 scoring = {
-    "coverage": CoverageScorer(k=20),
-    "targets": TargetHitRatioScorer(k=20),
+    "coverage": CoverageScorer(k=50),
+    "targets": TargetHitRatioScorer(k=50),
 }
 results = {}
 for name, recommender in recommenders.items():
     results[name] = cross_validate(
-        make_pipeline(CoAttackTransformer(random_state=0), recommender),
+        make_pipeline(EASEAttackTransformer(random_state=0), recommender),
         X,
         y,
         cv=WeakGeneralization(n_splits=2),
@@ -98,7 +99,7 @@ for name, recommender in recommenders.items():
     )
     coverage, targets = (results[name][f"test_{s}"].mean() for s in scoring)
     print(
-        f"{name:11} coverage@20 {coverage:.2f}, HR@20 of targets {targets:.3f}"
+        f"{name:11} coverage@50 {coverage:.2f}, HR@50 of targets {targets:.3f}"
     )
 
 # %%
@@ -111,8 +112,14 @@ for name, result in results.items():
     ax.annotate(
         name, (x, height), (9, 0), textcoords="offset points", va="center"
     )
-ax.set(xlim=(-0.03, 1.15), ylim=(0, 1.03), title="Robust, or just monotonous?")
-ax.set_xlabel("HR@20 of targets under CoAttack (share of users and targets)")
+ax.set(xlim=(-0.03, 0.6), ylim=(0, 1.03), title="Robust, or just monotonous?")
+ax.set_xlabel("HR@50 of targets under attack (share of users and targets)")
 ax.set_ylabel("Share of the items that anybody is recommended")
 ax.grid(alpha=0.3)
 plt.show()
+
+# %%
+# The list of what is popular is robust because it has nothing else to say: its lists share a third
+# of the catalog. TCD shows that robustness need not be dull. The gate, which bounds how often an
+# item is shown, makes room for others: with it, EASE recommends more of the catalog, and the targets
+# less often.

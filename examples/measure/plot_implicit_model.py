@@ -18,7 +18,7 @@ from implicit.als import AlternatingLeastSquares
 from skrecsec.recommenders import ImplicitRecommender
 
 als = ImplicitRecommender(
-    AlternatingLeastSquares(factors=32, regularization=1.0, iterations=10)
+    AlternatingLeastSquares(factors=16, regularization=5.0, iterations=10)
 )
 
 # %%
@@ -74,3 +74,13 @@ RobustnessDisplay.from_study(
     title="3% fake profiles made for such models",
 )
 plt.show()
+
+# %%
+# As EASE does, ALS finds what users like. Both shrug off the average attack, and give in to the one
+# that is made for models of implicit feedback, though it was made for EASE and not for ALS. Behind
+# the detector ALS is as good as without an attack. Whether that holds for an attacker who hides is
+# the question of :ref:`sphx_glr_auto_examples_attack_plot_evasion.py`.
+#
+# For a model of another library, take :class:`~skrecsec.recommenders.LenskitRecommender` or
+# :class:`~skrecsec.recommenders.CornacRecommender`; for one of your own, see
+# :doc:`/generated/contributing`.

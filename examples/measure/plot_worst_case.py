@@ -3,15 +3,15 @@ The worst case
 ==============
 
 A recommender that withstands one attack may fall to the next. So a claim of robustness is worth as
-much as the strongest attack that was tried. Here eight attacks are tried on three recommenders;
+much as the strongest attack that was tried. Here six attacks are tried on three recommenders;
 :meth:`~skrecsec.experiments.RobustnessStudy.worst_case` names the strongest for each, and a
 detector says which of them would have gone unnoticed.
 """
 
 # %%
-# Eight attacks
-# -------------
-# All of them promote the same items with 3% fake profiles, and see the same users' profiles.
+# Six attacks
+# -----------
+# All of them promote the same item with 3% fake profiles, and see the same users' profiles.
 from skrecsec import (
     AUSHAttackTransformer,
     AverageAttackTransformer,
@@ -23,8 +23,6 @@ from skrecsec import (
     ItemKNNRecommender,
     LockstepDetector,
     MFRecommender,
-    RandomAttackTransformer,
-    SegmentAttackTransformer,
 )
 from skrecsec.datasets import make_ratings
 from skrecsec.experiments import robustness_study
@@ -32,10 +30,8 @@ from skrecsec.experiments import robustness_study
 study = robustness_study(
     make_ratings(400, 500, density=0.03, random_state=0),
     attacks={
-        "Random": RandomAttackTransformer(),
         "Average": AverageAttackTransformer(),
         "Bandwagon": BandwagonAttackTransformer(),
-        "Segment": SegmentAttackTransformer(),
         "AUSH": AUSHAttackTransformer(),
         "CoAttack": CoAttackTransformer(),
         "Copy": CopyAttackTransformer(),
@@ -47,6 +43,7 @@ study = robustness_study(
         "EASE": EASERecommender(reg=100.0),
     },
     detectors={"Lockstep": LockstepDetector()},
+    n_targets=1,
     n_repeats=3,
     random_state=0,
 )
@@ -105,8 +102,17 @@ ax.set_yticks(
     places, [f"{attack}\n({recall[attack]:.0%} found)" for attack in attacks]
 )
 ax.invert_yaxis()
-ax.set(xlim=(-0.03, 1.03), title="Eight attacks on three recommenders")
+ax.set(xlim=(-0.03, 1.03), title="Six attacks on three recommenders")
 ax.set_xlabel("HR@50 of targets (share of users and targets)")
 ax.grid(alpha=0.3)
 ax.legend()
 plt.show()
+
+# %%
+# Four of the six attacks hardly move ItemKNN and EASE. Had only those been tried, both would have
+# seemed safe. The attack made for EASE says otherwise, of ItemKNN, too, which it was not made for.
+#
+# A single target is one at which fake profiles are harder to see: AUSH, the worst case for MF, is
+# mostly not found. The one target also makes the means uncertain, as the confidence intervals in the
+# table tell. For a file of ratings, ``python -m skrecsec worst-case`` does all this, with every
+# attack of the package: see :doc:`/strongest_attack`.
