@@ -24,7 +24,7 @@ from skrecsec.model_selection import leave_one_out_split
 ratings = make_ratings(400, 400, density=0.04, random_state=0)
 X, y = leave_one_out_split(ratings, random_state=0)
 attacks = {
-    "Average": AverageAttackTransformer(random_state=0),
+    "Average attack": AverageAttackTransformer(random_state=0),
     "AUSH": AUSHAttackTransformer(random_state=0),
     "EASE attack": EASEAttackTransformer(random_state=0),
 }
@@ -37,7 +37,7 @@ poisoned = {name: attack.fit_transform(X) for name, attack in attacks.items()}
 # is, is found when it is fitted.
 from skrecsec import recommended_defense
 
-defense = recommended_defense(poisoned["Average"])
+defense = recommended_defense(poisoned["Average attack"])
 print(defense)
 
 # %%
@@ -64,17 +64,17 @@ for attack, X_poisoned in poisoned.items():
             target_hit_ratio_score(scores, targets, seen=X),
         )
         print(
-            f"{attack:11} {name:11} HR@50 of hidden ratings "
+            f"{attack:14} {name:11} HR@50 of hidden ratings "
             f"{results[attack, name][0]:.3f}, of targets {results[attack, name][1]:.3f}"
         )
 
 # %%
 # Up and to the left is where a defense should be: it finds what users like, and keeps the targets
-# out.
+# out. The markers of the recommended defense are on top of one another.
 import matplotlib.pyplot as plt
 
 COLORS = ["#D55E00", "#009E73", "#E69F00", "#0072B2"]  # Okabe and Ito's
-MARKERS = {"Average": "o", "AUSH": "^", "EASE attack": "s"}
+MARKERS = {"Average attack": "o", "AUSH": "^", "EASE attack": "s"}
 
 figure, ax = plt.subplots(figsize=(7.5, 5), layout="constrained")
 for name, color in zip(recommenders, COLORS, strict=True):
@@ -90,7 +90,7 @@ for attack, marker in MARKERS.items():
         marker,
         color="white",
         markeredgecolor="black",
-        label=f"{attack} attack",
+        label=attack,
     )
 ax.set(
     xlim=(-0.02, 0.52),
@@ -105,9 +105,9 @@ plt.show()
 
 # %%
 # Under each of the attacks, the recommended defense finds as many hidden ratings as the best, and
-# keeps the targets out of the lists. TCD does so, too, and finds a little less. EASE by itself finds
-# as much, but the attack that is made for it gets into one list in five.
+# keeps the targets out of the lists. TCD does so, too, and finds a little less. EASE by itself
+# finds as much, but the attack that is made for it gets into one list in five.
 #
 # These are generated ratings and three attacks, which all promote five items with the same
-# profiles. What was measured on real ratings, also of attacks that hide, is in the
-# :ref:`user guide <attacks>`.
+# profiles. What was measured on real ratings, also of attacks that hide, is in the :ref:`user guide
+# <exposure-gate>`.

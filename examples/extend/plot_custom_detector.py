@@ -111,7 +111,8 @@ plt.show()
 # %%
 # Ours finds the attacks that fill their profiles at random, though it accuses one genuine user in
 # forty as well, so that its precision is low. AUSH copies genuine profiles; about these there is
-# nothing obscure. Lockstep, which looks for what fakes have in common, their targets, finds all four.
+# nothing obscure. Lockstep, which looks for what fakes have in common, their targets, finds all
+# four.
 #
 # One check is worth a story. A first version took the least popular items up to a quarter of the
 # ratings one by one, in order of their numbers where several were equally popular. Another order of

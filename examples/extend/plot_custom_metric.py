@@ -112,7 +112,7 @@ for name, result in results.items():
     ax.annotate(
         name, (x, height), (9, 0), textcoords="offset points", va="center"
     )
-ax.set(xlim=(-0.03, 0.6), ylim=(0, 1.03), title="Robust, or just monotonous?")
+ax.set(xlim=(-0.03, 0.85), ylim=(0, 1.03), title="Robust, or just monotonous?")
 ax.set_xlabel("HR@50 of targets under attack (share of users and targets)")
 ax.set_ylabel("Share of the items that anybody is recommended")
 ax.grid(alpha=0.3)
@@ -121,5 +121,5 @@ plt.show()
 # %%
 # The list of what is popular is robust because it has nothing else to say: its lists share a third
 # of the catalog. TCD shows that robustness need not be dull. The gate, which bounds how often an
-# item is shown, makes room for others: with it, EASE recommends more of the catalog, and the targets
-# less often.
+# item is shown, makes room for others: with it, EASE recommends more of the catalog, and the
+# targets less often.

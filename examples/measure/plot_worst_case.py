@@ -109,10 +109,11 @@ ax.legend()
 plt.show()
 
 # %%
-# Four of the six attacks hardly move ItemKNN and EASE. Had only those been tried, both would have
-# seemed safe. The attack made for EASE says otherwise, of ItemKNN, too, which it was not made for.
+# Average attack, CoAttack and copying hardly move ItemKNN and EASE. Had only those been tried, both
+# would have seemed safe. The attack made for EASE says otherwise, of ItemKNN, too, which it was not
+# made for.
 #
 # A single target is one at which fake profiles are harder to see: AUSH, the worst case for MF, is
-# mostly not found. The one target also makes the means uncertain, as the confidence intervals in the
-# table tell. For a file of ratings, ``python -m skrecsec worst-case`` does all this, with every
+# mostly not found. The one target also makes the means uncertain, as the confidence intervals in
+# the table tell. For a file of ratings, ``python -m skrecsec worst-case`` does all this, with every
 # attack of the package: see :doc:`/strongest_attack`.
