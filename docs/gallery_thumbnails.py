@@ -3,7 +3,7 @@
 from pathlib import Path
 
 # Which panel stands for the first figure of an example, where it is not the last one.
-PANELS = {"plot_poison_profiles": 2}
+PANELS = {"plot_poison_profiles": 1}
 
 
 def scrape(block, block_vars, gallery_conf):
@@ -30,15 +30,17 @@ def _save_panel(figure, image):
         return
     name = image.stem.removeprefix("sphx_glr_").rpartition("_")[0]
     panel = list(panels.values())[PANELS.get(name, -1)]
+    for ax in figure.axes:
+        ax.set_visible(ax.get_subplotspec() == panel.get_subplotspec())
+    for legend in figure.legends:
+        legend.set_visible(False)
     # What it shares with its neighbours it now has to say itself.
     panel.tick_params(labelleft=True, labelbottom=True)
     handles, labels = panel.get_legend_handles_labels()
     if labels and panel.get_legend() is None:
         panel.legend(handles, labels)
-    figure.canvas.draw()
-    box = panel.get_tightbbox().padded(8).transformed(figure.dpi_scale_trans.inverted())
     path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, bbox_inches=box)
+    figure.savefig(path, bbox_inches="tight")
 
 
 def make_thumbnails(app):

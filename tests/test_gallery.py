@@ -1,4 +1,4 @@
-"""The gallery: every example has its place, links to examples lead to one, thumbnails can be read."""
+"""The gallery: examples have their places, links lead to one, thumbnails are panels."""
 
 import re
 import sys

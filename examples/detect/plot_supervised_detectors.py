@@ -165,21 +165,15 @@ COLORS = ["#777777", "#D55E00", "#0072B2"]  # Okabe and Ito's
 
 figure, ax = plt.subplots(figsize=(8, 5.2), layout="constrained")
 places = np.arange(len(classifiers))
+bars = []
 for number, (crowd, color) in enumerate(zip(crowds, COLORS, strict=True)):
     scores = np.array([results[crowd, name] for name in classifiers])
     at = places + 0.27 * (number - 1)
-    ax.barh(at, scores.mean(axis=1), height=0.25, color=color, label=crowd)
-    ax.plot(
+    bars += [ax.barh(at, scores.mean(axis=1), 0.25, color=color, label=crowd)]
+    dots = ax.plot(
         scores, at, "o", color="white", markeredgecolor="black", markersize=4
     )
-ax.plot(
-    [],
-    [],
-    "o",
-    color="white",
-    markeredgecolor="black",
-    label="each of 3 attacks",
-)
+dots[0].set_label("each of three attacks")
 ax.axvline(lockstep, color="#009E73", linestyle="--", linewidth=2)
 ax.set_yticks(places, classifiers)
 ax.invert_yaxis()
@@ -191,8 +185,12 @@ ax.annotate(
 )  # fmt: skip
 ax.grid(axis="x", alpha=0.3)
 ax.set_axisbelow(True)
+ax.legend(handles=dots[:1], loc="center right", bbox_to_anchor=(0.95, 0.25))
 figure.legend(
-    title="Trained on attacks simulated in", loc="outside lower center", ncols=2
+    handles=bars,
+    title="Trained on attacks simulated in",
+    loc="outside lower center",
+    ncols=3,
 )
 plt.show()
 
