@@ -3,7 +3,7 @@
 from pathlib import Path
 
 # Which panel stands for the first figure of an example, where it is not the last one.
-PANELS = {"plot_poison_profiles": 1}
+PANELS = {"plot_filtered_recommender": 0, "plot_poison_profiles": 1}
 
 
 def scrape(block, block_vars, gallery_conf):
@@ -24,8 +24,10 @@ def scrape(block, block_vars, gallery_conf):
 def _save_panel(figure, image):
     path = image.parent / "panels" / image.name
     path.unlink(missing_ok=True)
-    # A colour bar is no panel, and a second scale shares that of the first one.
-    panels = {ax.get_subplotspec(): ax for ax in figure.axes if ax.get_subplotspec() is not None}
+    panels: dict = {}  # by place: a second scale shares that of the first one
+    for ax in figure.axes:
+        if ax.get_subplotspec() is not None:  # as a colour bar has none
+            panels.setdefault(ax.get_subplotspec(), ax)
     if len(panels) < 2:
         return
     name = image.stem.removeprefix("sphx_glr_").rpartition("_")[0]

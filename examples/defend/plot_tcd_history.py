@@ -61,6 +61,7 @@ import matplotlib.pyplot as plt
 from skrecsec.inspection import TrainingHistoryDisplay
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
+figure.get_layout_engine().set(wspace=0.08)  # between the two scales
 panels = {"Clean ratings": clean, "Poisoned ratings": poisoned}
 for ax, (title, model) in zip(axes, panels.items(), strict=True):
     display = TrainingHistoryDisplay.from_estimator(model, ax=ax)

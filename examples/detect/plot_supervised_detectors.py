@@ -190,7 +190,7 @@ figure.legend(
     handles=bars,
     title="Trained on attacks simulated in",
     loc="outside lower center",
-    ncols=3,
+    ncols=2,
 )
 plt.show()
 
