@@ -3,7 +3,11 @@
 from pathlib import Path
 
 # Which panel stands for the first figure of an example, where it is not the last one.
-PANELS = {"plot_filtered_recommender": 0, "plot_poison_profiles": 1}
+PANELS = {
+    "plot_filtered_recommender": 0,
+    "plot_poison_profiles": 1,
+    "plot_tcd_history": 0,
+}
 
 
 def scrape(block, block_vars, gallery_conf):
