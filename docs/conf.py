@@ -18,6 +18,8 @@ DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
 import attack_tables  # noqa: E402
+import gallery_order  # noqa: E402
+import gallery_thumbnails  # noqa: E402
 import reference  # noqa: E402
 import results_tables  # noqa: E402
 
@@ -41,7 +43,7 @@ templates_path = ["templates"]
 exclude_patterns = [
     "_build",
     "templates",
-    "auto_examples/*.ipynb",
+    "auto_examples/**/*.ipynb",
     "generated/results",
     "generated/front.rst",  # a part of the first page
 ]
@@ -57,8 +59,11 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "download_all_examples": False,
+    "image_scrapers": ("gallery_thumbnails.scrape",),
     "reset_modules": (),  # no example changes global settings
     "show_signature": False,
+    "subsection_order": [f"../examples/{section}" for section in gallery_order.SECTIONS],
+    "thumbnail_size": (480, 336),
     "within_subsection_order": "gallery_order.GalleryOrder",
     "write_computation_times": False,  # a page that loads scripts from elsewhere
 }
@@ -170,6 +175,7 @@ def setup(app):
     """Connect the above, and write what is derived from other files before sources are read."""
     app.connect("autodoc-skip-member", skip_foreign_members)
     app.connect("doctree-read", no_mail)
+    app.connect("builder-inited", gallery_thumbnails.make_thumbnails, priority=900)
     app.add_css_file("skrecsec.css")
     generated = DOCS / "generated"
     write_if_changed(DOCS / "api.rst", reference.api_page())

@@ -58,7 +58,9 @@ import scipy.sparse as sp
 X_fake, y_fake = leave_one_out_split(attack.poison_, random_state=0)
 X_all = sp.vstack([X, X_fake], format="csr")
 y_all = np.concatenate([y, y_fake])
-results["Fake profiles\nare users"] = evaluate(y_all, model.predict(X_all), X_all)
+results["Fake profiles\nare users"] = evaluate(
+    y_all, model.predict(X_all), X_all
+)
 
 # %%
 # Mistake 2: rated items are ranked
@@ -87,7 +89,12 @@ def against_sample(items):
 
 results["100 sampled\nnegatives"] = (
     hit_ratio_score(y, against_sample(y), k=K, seen=X),
-    np.mean([target_hit_ratio_score(against_sample(t), [t], k=K, seen=X) for t in targets]),
+    np.mean(
+        [
+            target_hit_ratio_score(against_sample(t), [t], k=K, seen=X)
+            for t in targets
+        ]
+    ),
 )
 
 # %%
@@ -97,12 +104,18 @@ results["100 sampled\nnegatives"] = (
 # epochs that our model went through, we keep the one that looks best on the hidden ratings.
 epochs = range(1, model.best_iter_ + 1)
 by_epoch = [
-    evaluate(y, MFRecommender(max_iter=n, random_state=0).fit(X_poisoned).predict(X), X)
+    evaluate(
+        y,
+        MFRecommender(max_iter=n, random_state=0).fit(X_poisoned).predict(X),
+        X,
+    )
     for n in epochs
 ]
 best = int(np.argmax([test_hr for test_hr, _ in by_epoch]))
 results["Epoch chosen by\ntest ratings"] = by_epoch[best]
-print(f"Epoch chosen by validation ratings {model.best_iter_}, by test ratings {epochs[best]}")
+print(
+    f"Epoch chosen by validation ratings {model.best_iter_}, by test ratings {epochs[best]}"
+)
 
 # %%
 # What the mistakes do
@@ -111,20 +124,28 @@ import matplotlib.pyplot as plt
 
 for name, (test_hr, target_hr) in results.items():
     name = name.replace("\n", " ")
-    print(f"{name:28} HR@{K} of hidden items {test_hr:.3f}, of targets {target_hr:.3f}")
+    print(
+        f"{name:28} HR@{K} of hidden items {test_hr:.3f}, of targets {target_hr:.3f}"
+    )
 
 titles = ["What users want", "What the attacker wants"]
 labels = [
     f"HR@{K} of hidden items (share of users)",
     f"HR@{K} of targets (share of users and targets)",
 ]
-colors = ["#0072B2"] + ["#E69F00"] * 4  # Okabe and Ito's: blue is honest, orange is not
+colors = ["#0072B2"] + [
+    "#E69F00"
+] * 4  # Okabe and Ito's: blue is honest, orange is not
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 2, figsize=(10, 4.4), sharey=True, layout="constrained"
+)
 for ax, title, label, values in zip(
     axes, titles, labels, zip(*results.values(), strict=True), strict=True
 ):
-    bars = ax.barh(list(results), values, color=colors, edgecolor="black", linewidth=0.6)
+    bars = ax.barh(
+        list(results), values, color=colors, edgecolor="black", linewidth=0.6
+    )
     ax.bar_label(bars, fmt="%.3f", padding=4, bbox={"color": "white", "pad": 1})
     ax.axvline(values[0], color="#0072B2", linestyle="--", linewidth=1.5)
     ax.set(title=title, xlabel=label, xlim=(0, 1.15))

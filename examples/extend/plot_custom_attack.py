@@ -33,8 +33,12 @@ class CopyAttackTransformer(BaseAttackTransformer):
             user = most_active[row % most_active.size]
             ratings = known[[user]].toarray().ravel()
             ratings[budget.target_items] = 0
-            rated = rng.permutation(np.flatnonzero(ratings))  # in random order among equals
-            favourites = rated[np.argsort(-ratings[rated], kind="stable")][: budget.n_fillers]
+            rated = rng.permutation(
+                np.flatnonzero(ratings)
+            )  # in random order among equals
+            favourites = rated[np.argsort(-ratings[rated], kind="stable")][
+                : budget.n_fillers
+            ]
             profiles[row, favourites] = ratings[favourites]
         return profiles
 
@@ -90,29 +94,42 @@ def strengths(attack, recommender):
 
 
 results = {
-    name: {attack: strengths(attacks[attack], recommender) for attack in attacks}
+    name: {
+        attack: strengths(attacks[attack], recommender) for attack in attacks
+    }
     for name, recommender in recommenders.items()
 }
 for name, by_attack in results.items():
     for attack, values in by_attack.items():
-        print(f"{name:3} {attack:12} HR@50 of targets", *(f"{value:.3f}" for value in values))
+        print(
+            f"{name:3} {attack:12} HR@50 of targets",
+            *(f"{value:.3f}" for value in values),
+        )
 
 # %%
-# Small dots are seeds, large ones their means.
+# Each seed has a small black marker, in the shape of its recommender.
 import matplotlib.pyplot as plt
 
 COLORS = {"MF": "#D55E00", "TCD": "#009E73"}  # Okabe and Ito's
 MARKERS = {"MF": "o", "TCD": "s"}
-LABELS = {"MF": "MF, without a defense", "TCD": "TCD"}
+LABELS = {"MF": "MF, without a defense (mean)", "TCD": "TCD (mean)"}
 
 figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
 for name, shift in [("MF", 0.12), ("TCD", -0.12)]:
     color, marker = COLORS[name], MARKERS[name]
     heights = np.arange(len(attacks)) + shift
     values = np.array(list(results[name].values()))
-    ax.plot(values.mean(axis=1), heights, marker, color=color, markersize=11, label=LABELS[name])
+    ax.plot(
+        values.mean(axis=1),
+        heights,
+        marker,
+        color=color,
+        markersize=11,
+        label=LABELS[name],
+    )
     for column in values.T:
         ax.plot(column, heights, marker, color="black", markersize=3)
+ax.plot([], [], "o", color="black", markersize=3, label="each seed")
 ax.set_yticks(range(len(attacks)), attacks)
 ax.set(title="Four attacks on two recommenders", ylabel="Attack")
 ax.set_xlabel("HR@50 of targets (share of users and targets)")

@@ -32,12 +32,21 @@ from skrecsec.experiments import robustness_study
 X = make_ratings(500, 600, density=0.08, random_state=0)
 study = robustness_study(
     X,
-    attacks={"Average": AverageAttackTransformer(), "CoAttack": CoAttackTransformer()},
-    recommenders={"MF": MFRecommender(), "AT": ATRecommender(), "TCD": TCDRecommender()},
+    attacks={
+        "Average": AverageAttackTransformer(),
+        "CoAttack": CoAttackTransformer(),
+    },
+    recommenders={
+        "MF": MFRecommender(),
+        "AT": ATRecommender(),
+        "TCD": TCDRecommender(),
+    },
     n_repeats=3,
     random_state=0,
 )
-print(study.to_markdown("rank_shift"), study.to_markdown("target_hr"), sep="\n\n")
+print(
+    study.to_markdown("rank_shift"), study.to_markdown("target_hr"), sep="\n\n"
+)
 
 # %%
 # Each cell is a mean with half the width of its 95% confidence interval, which three repeats leave
@@ -76,7 +85,9 @@ def middle(shifts, counts=1):
     return np.nanquantile(np.repeat(shifts, counts), [0.05, 0.95])
 
 
-first, second = (TCDRecommender(random_state=seed).fit_predict(X) for seed in [0, 1])
+first, second = (
+    TCDRecommender(random_state=seed).fit_predict(X) for seed in [0, 1]
+)
 chance = rank_shift(first, second, study.target_items[0], seen=X)
 limits = {
     "Another random state": middle(chance),
@@ -84,7 +95,9 @@ limits = {
     "CoAttack": middle(*study.rank_shifts("CoAttack", "TCD")),
 }
 for name, (low, high) in limits.items():
-    print(f"{name:20} nine in ten shifts between {low:+.0f} and {high:+.0f} places")
+    print(
+        f"{name:20} nine in ten shifts between {low:+.0f} and {high:+.0f} places"
+    )
 
 # %%
 # Not for the most part. TCD's ranking of items that hardly anybody rated is vague, so that their

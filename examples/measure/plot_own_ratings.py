@@ -33,7 +33,9 @@ try:
 except ValueError as error:
     print(error)
 
-data = load_ratings(frame, user="reader", item="book", rating="stars", repeated="last")
+data = load_ratings(
+    frame, user="reader", item="book", rating="stars", repeated="last"
+)
 X = data.ratings
 print(f"{X.shape[0]} readers, {X.shape[1]} books, {X.nnz} ratings")
 
@@ -44,7 +46,11 @@ print(f"{X.shape[0]} readers, {X.shape[1]} books, {X.nnz} ratings")
 # craft 3% fake profiles, and every recommender learns from clean and from poisoned ratings.
 # Recommenders of other packages go in the same way: see
 # :class:`~skrecsec.recommenders.ImplicitRecommender`.
-from skrecsec import AverageAttackTransformer, CoAttackTransformer, MFRecommender
+from skrecsec import (
+    AverageAttackTransformer,
+    CoAttackTransformer,
+    MFRecommender,
+)
 from skrecsec.experiments import robustness_study
 from skrecsec.recommenders import (
     BPRRecommender,
@@ -56,7 +62,10 @@ from skrecsec.recommenders import (
 
 study = robustness_study(
     X,
-    attacks={"Average": AverageAttackTransformer(), "CoAttack": CoAttackTransformer()},
+    attacks={
+        "Average": AverageAttackTransformer(),
+        "CoAttack": CoAttackTransformer(),
+    },
     recommenders={
         "MF": MFRecommender(n_factors=32),
         "Popularity": PopularityRecommender(),
@@ -78,10 +87,15 @@ import matplotlib.pyplot as plt
 
 from skrecsec.inspection import RobustnessDisplay
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 2, figsize=(10, 4.4), sharex=True, sharey=True, layout="constrained"
+)
 for attack, ax in zip(["Average", "CoAttack"], axes, strict=True):
     RobustnessDisplay.from_study(study, attack, ax=ax, title=attack)
-    ax.set(xlabel="HR@20 of targets (share of users and targets)", xlim=(-0.05, 0.7))
+    ax.set(
+        xlabel="HR@20 of targets (share of users and targets)",
+        xlim=(-0.05, 0.7),
+    )
 axes[1].set(ylabel="")
 plt.show()
 

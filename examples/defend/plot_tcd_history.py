@@ -37,12 +37,18 @@ undefended = make_pipeline(attack, MFRecommender(random_state=1)).fit(X)
 clean = TCDRecommender(random_state=1).fit(X)
 poisoned = make_pipeline(attack, TCDRecommender(random_state=1)).fit(X)
 
-models = {"MF, poisoned": undefended, "TCD, clean": clean, "TCD, poisoned": poisoned}
+models = {
+    "MF, poisoned": undefended,
+    "TCD, clean": clean,
+    "TCD, poisoned": poisoned,
+}
 for name, model in models.items():
     scores = model.predict(X)
     found = hit_ratio_score(y, scores, seen=X)
     pushed = target_hit_ratio_score(scores, attack.target_items_, seen=X)
-    print(f"{name:13} HR@50 of hidden ratings {found:.3f}, of targets {pushed:.3f}")
+    print(
+        f"{name:13} HR@50 of hidden ratings {found:.3f}, of targets {pushed:.3f}"
+    )
 
 # %%
 # Epoch by epoch
@@ -55,13 +61,16 @@ import matplotlib.pyplot as plt
 from skrecsec.inspection import TrainingHistoryDisplay
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), layout="constrained")
+figure.get_layout_engine().set(wspace=0.08)  # between the two scales
 panels = {"Clean ratings": clean, "Poisoned ratings": poisoned}
 for ax, (title, model) in zip(axes, panels.items(), strict=True):
     display = TrainingHistoryDisplay.from_estimator(model, ax=ax)
     ax.set(title=title, xlim=(0, 25), ylim=(0, 0.5))
     display.pseudo_ax_.set_ylim(0, 1)
 handles = axes[0].get_legend().legend_handles
-axes[0].legend(handles=handles, fontsize="small", loc="center", bbox_to_anchor=(0.44, 0.5))
+axes[0].legend(
+    handles=handles, fontsize="small", loc="center", bbox_to_anchor=(0.44, 0.5)
+)
 axes[1].get_legend().remove()  # the left one serves both
 plt.show()
 
@@ -87,18 +96,31 @@ import numpy as np
 def agreed_levels(recommender):
     """Return the levels on which the first two models agree, NaN where they do not."""
     lowest, highest = recommender.rating_levels_[[0, -1]]
-    factors = zip(recommender.user_factors_all_, recommender.item_factors_all_, strict=True)
+    factors = zip(
+        recommender.user_factors_all_,
+        recommender.item_factors_all_,
+        strict=True,
+    )
     predicted = [highest * users @ items.T for users, items in factors]
-    first, second = (np.clip(np.round(ratings), lowest, highest) for ratings in predicted[:2])
+    first, second = (
+        np.clip(np.round(ratings), lowest, highest) for ratings in predicted[:2]
+    )
     return np.where(first == second, first, np.nan)
 
 
 for name, recommender in [("clean", clean), ("poisoned", poisoned[-1])]:
     levels = agreed_levels(recommender)[: X.shape[0]]  # fake profiles come last
-    print(f"{name}: epoch {recommender.best_iter_} of {recommender.n_iter_} was kept")
-    for cells, agreed in [("all cells", levels), ("targets", levels[:, attack.target_items_])]:
+    print(
+        f"{name}: epoch {recommender.best_iter_} of {recommender.n_iter_} was kept"
+    )
+    for cells, agreed in [
+        ("all cells", levels),
+        ("targets", levels[:, attack.target_items_]),
+    ]:
         some, lowest = np.isfinite(agreed).mean(), (agreed == 1).mean()
-        print(f"  {cells:9}  agreed {some:.3f}, on the lowest level {lowest:.3f}")
+        print(
+            f"  {cells:9}  agreed {some:.3f}, on the lowest level {lowest:.3f}"
+        )
 
 # %%
 # On four cells out of five they agree on the lowest level, and on nearly all cells of the attacked

@@ -35,7 +35,9 @@ attacks = {
 }
 targets = attacks["Random"].target_items_
 item_popularity = np.bincount(X.indices, minlength=X.shape[1])
-profiles = {"Genuine": X} | {name: attack.poison_ for name, attack in attacks.items()}
+profiles = {"Genuine": X} | {
+    name: attack.poison_ for name, attack in attacks.items()
+}
 
 
 def fillers(ratings):
@@ -47,7 +49,9 @@ def fillers(ratings):
 print("           popularity of a filler  rating of a filler")
 for name, ratings in profiles.items():
     popularity, stars = fillers(ratings)
-    print(f"{name:10} {np.median(popularity):15.0f} (median) {stars.mean():12.2f} (mean)")
+    print(
+        f"{name:10} {np.median(popularity):15.0f} (median) {stars.mean():12.2f} (mean)"
+    )
 
 # %%
 # Who is like whom
@@ -69,12 +73,19 @@ def closest(ratings):
 
 
 low, middle, high = np.quantile(closest(X), [0.05, 0.5, 0.95])
-print(f"Genuine    {middle:.2f} (median), nine in ten are between {low:.2f} and {high:.2f}")
+print(
+    f"Genuine    {middle:.2f} (median), nine in ten are between {low:.2f} and {high:.2f}"
+)
 for name, attack in attacks.items():
     everyone = sp.vstack([X, attack.poison_], format="csr")
     similarity = np.median(closest(everyone)[X.shape[0] :])
-    n_profiles, n_distinct = attack.poison_.shape[0], attack.n_distinct_profiles_
-    print(f"{name:10} {similarity:.2f} (median), {n_distinct} of {n_profiles} are distinct")
+    n_profiles, n_distinct = (
+        attack.poison_.shape[0],
+        attack.n_distinct_profiles_,
+    )
+    print(
+        f"{name:10} {similarity:.2f} (median), {n_distinct} of {n_profiles} are distinct"
+    )
 
 # %%
 # The picture
@@ -92,8 +103,20 @@ COLORS = {  # Okabe and Ito's, which people with colour blindness can tell apart
     "AUSH": "#009E73",
     "CoAttack": "#D55E00",
 }
-STYLES = {"Genuine": "-", "Random": "--", "Bandwagon": "-.", "AUSH": ":", "CoAttack": "-"}
-MARKERS = {"Genuine": ".", "Random": "v", "Bandwagon": "s", "AUSH": "^", "CoAttack": "D"}
+STYLES = {
+    "Genuine": "-",
+    "Random": "--",
+    "Bandwagon": "-.",
+    "AUSH": ":",
+    "CoAttack": "-",
+}
+MARKERS = {
+    "Genuine": ".",
+    "Random": "v",
+    "Bandwagon": "s",
+    "AUSH": "^",
+    "CoAttack": "D",
+}
 
 svd = TruncatedSVD(n_components=2, random_state=0).fit(normalize(X))
 figure, axes = plt.subplot_mosaic(
@@ -105,7 +128,9 @@ figure, axes = plt.subplot_mosaic(
 for number, (name, ratings) in enumerate(profiles.items()):
     popularity, stars = fillers(ratings)
     color = COLORS[name]
-    axes["popularity"].ecdf(popularity, color=color, linestyle=STYLES[name], linewidth=2)
+    axes["popularity"].ecdf(
+        popularity, color=color, linestyle=STYLES[name], linewidth=2
+    )
     shares = np.bincount(stars.astype(int), minlength=6)[1:] / stars.size
     left = np.arange(1, 6) + 0.16 * (number - 2)
     axes["ratings"].bar(left, shares, width=0.16, color=color)
@@ -126,7 +151,10 @@ axes["popularity"].set(
     xlim=(0, item_popularity.max()),
 )
 axes["ratings"].set(
-    title="How they are rated", xlabel="Rating (levels)", ylabel="Share of fillers", ylim=(0, 1.05)
+    title="How they are rated",
+    xlabel="Rating (levels)",
+    ylabel="Share of fillers",
+    ylim=(0, 1.05),
 )
 axes["map"].set(
     title="Where the profiles lie",
@@ -151,5 +179,5 @@ plt.show()
 #   rate nearly the same items, so that they form a tight clump at the edge of the map.
 #
 # Being easy to spot does not make an attack weak: CoAttack is the strongest one in
-# :ref:`sphx_glr_auto_examples_plot_attack_strength.py`. And whoever made these views knew which
-# profiles were fake. A detector does not.
+# :ref:`sphx_glr_auto_examples_attack_plot_attack_strength.py`. And whoever made these views knew
+# which profiles were fake. A detector does not.

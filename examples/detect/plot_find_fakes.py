@@ -35,7 +35,8 @@ attacks = {
     "AUSH, one target": AUSHAttackTransformer(**few, random_state=0),
 }
 pipelines = {
-    name: make_pipeline(attack, LockstepDetector()).fit(X) for name, attack in attacks.items()
+    name: make_pipeline(attack, LockstepDetector()).fit(X)
+    for name, attack in attacks.items()
 }
 
 # %%
@@ -55,7 +56,9 @@ for name, pipeline in pipelines.items():
     )
     for group in detector.groups_:
         if set(group.items.tolist()) == set(attack.target_items_.tolist()):
-            print(f"    {group.n_users} users rated the targets {group.items.tolist()} alike")
+            print(
+                f"    {group.n_users} users rated the targets {group.items.tolist()} alike"
+            )
 
 # %%
 # All attacks but the last one are found, to the last profile, and a group names their targets. Its
@@ -90,7 +93,9 @@ plt.show()
 # along the top finds all fakes before anybody genuine.
 from skrecsec.inspection import DetectionDisplay
 
-display = DetectionDisplay.from_estimator(pipelines, title="Lockstep, by attack")
+display = DetectionDisplay.from_estimator(
+    pipelines, title="Lockstep, by attack"
+)
 display.figure_.set_size_inches(9, 4.8)
 plt.show()
 

@@ -20,9 +20,13 @@ from skrecsec.model_selection import leave_one_out_split
 
 SEEDS = range(3)
 
-X, y = leave_one_out_split(make_ratings(800, 800, random_state=1), random_state=1)
+X, y = leave_one_out_split(
+    make_ratings(800, 800, random_state=1), random_state=1
+)
 attacks = [CoAttackTransformer(random_state=seed).fit(X) for seed in SEEDS]
-print(f"{X.shape[0]} users, {X.shape[1]} items, {attacks[0].poison_.shape[0]} fake profiles")
+print(
+    f"{X.shape[0]} users, {X.shape[1]} items, {attacks[0].poison_.shape[0]} fake profiles"
+)
 
 # %%
 # One recommender at a time
@@ -54,14 +58,21 @@ def measure(recommender):
     return np.array(rows)
 
 
-TCDRecommender(max_iter=3).fit(X[:50])  # so that the time of compiling is not measured
+TCDRecommender(max_iter=3).fit(
+    X[:50]
+)  # so that the time of compiling is not measured
 
 RATIOS = [0.1, 0.2, 0.3, 0.5, 1.0]
 mf = measure(MFRecommender())
-tcd = np.array([measure(TCDRecommender(pseudo_label_ratio=ratio)) for ratio in RATIOS])
+tcd = np.array(
+    [measure(TCDRecommender(pseudo_label_ratio=ratio)) for ratio in RATIOS]
+)
 
 print("            seconds   HR@50 of hidden ratings   HR@50 of targets")
-for name, rows in [("MF", mf), *zip([f"TCD, {ratio}" for ratio in RATIOS], tcd, strict=True)]:
+for name, rows in [
+    ("MF", mf),
+    *zip([f"TCD, {ratio}" for ratio in RATIOS], tcd, strict=True),
+]:
     seconds, found, pushed = rows.mean(axis=0)
     print(f"{name:10} {seconds:8.2f}   {found:23.3f}   {pushed:16.3f}")
 
@@ -78,12 +89,16 @@ TARGET_LABEL = "HR@50 of targets (share of users and targets)"
 mean = tcd.mean(axis=1)
 margins = np.stack([mean - tcd.min(axis=1), tcd.max(axis=1) - mean])
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharex=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 2, figsize=(10, 4.4), sharex=True, layout="constrained"
+)
 panels = [  # title, label, column, limits of the axis, where the ratios are written
     ("What users want", HIDDEN_LABEL, 1, (0.4, 0.7), (8, -13)),
     ("What the attacker wants", TARGET_LABEL, 2, (-0.05, 1.15), (6, 6)),
 ]
-for ax, (title, label, column, limits, offset) in zip(axes, panels, strict=True):
+for ax, (title, label, column, limits, offset) in zip(
+    axes, panels, strict=True
+):
     ax.errorbar(
         mean[:, 0],
         mean[:, column],
@@ -94,10 +109,24 @@ for ax, (title, label, column, limits, offset) in zip(axes, panels, strict=True)
         capsize=3,
         label="TCD, with its pseudo_label_ratio",
     )
-    for ratio, seconds, height in zip(RATIOS, mean[:, 0], mean[:, column], strict=True):
-        ax.annotate(ratio, (seconds, height), xytext=offset, textcoords="offset points")
-    ax.axhline(mf[:, column].mean(), color=ORANGE, linestyle="--", label="MF, without a defense")
-    ax.set(title=title, xlabel="Processor time of a fit (seconds)", ylabel=label, ylim=limits)
+    for ratio, seconds, height in zip(
+        RATIOS, mean[:, 0], mean[:, column], strict=True
+    ):
+        ax.annotate(
+            ratio, (seconds, height), xytext=offset, textcoords="offset points"
+        )
+    ax.axhline(
+        mf[:, column].mean(),
+        color=ORANGE,
+        linestyle="--",
+        label="MF, without a defense",
+    )
+    ax.set(
+        title=title,
+        xlabel="Processor time of a fit (seconds)",
+        ylabel=label,
+        ylim=limits,
+    )
     ax.set_xlim(left=0)
     ax.grid(alpha=0.3)
 axes[0].legend(loc="lower right")

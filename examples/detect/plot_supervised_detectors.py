@@ -25,9 +25,9 @@ SEEDS = range(3)
 
 genuine = make_ratings(600, 400, density=0.08, random_state=0)
 judged = [
-    SegmentAttackTransformer(n_targets=3, attack_size=0.03, random_state=seed).fit_transform(
-        genuine
-    )
+    SegmentAttackTransformer(
+        n_targets=3, attack_size=0.03, random_state=seed
+    ).fit_transform(genuine)
     for seed in SEEDS
 ]
 is_fake = np.arange(judged[0].shape[0]) >= genuine.shape[0]
@@ -41,7 +41,11 @@ print(f"{is_fake.size} profiles, {is_fake.sum()} of them fake")
 # within the crowd, which means the same in another one.
 import pandas as pd
 
-from skrecsec import AUSHAttackTransformer, AverageAttackTransformer, BandwagonAttackTransformer
+from skrecsec import (
+    AUSHAttackTransformer,
+    AverageAttackTransformer,
+    BandwagonAttackTransformer,
+)
 from skrecsec.detection import ProfileFeatures
 
 simulated = [
@@ -53,14 +57,20 @@ simulated = [
 
 def described(X):
     """Return all features of the profiles of a crowd, by name."""
-    return ProfileFeatures(scale="rank").set_output(transform="pandas").fit_transform(X)
+    return (
+        ProfileFeatures(scale="rank")
+        .set_output(transform="pandas")
+        .fit_transform(X)
+    )
 
 
 def labeled(crowd):
     """Return features and labels of the crowd with the fake profiles of each attack."""
     poisoned = [attack.fit_transform(crowd) for attack in simulated]
     labels = [np.arange(X.shape[0]) >= crowd.shape[0] for X in poisoned]
-    return pd.concat([described(X) for X in poisoned]), np.concatenate(labels).astype(int)
+    return pd.concat([described(X) for X in poisoned]), np.concatenate(
+        labels
+    ).astype(int)
 
 
 # %%
@@ -77,10 +87,16 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 classifiers = {
-    "DegreeSAD": ("degree", DecisionTreeClassifier(criterion="entropy", random_state=0)),
+    "DegreeSAD": (
+        "degree",
+        DecisionTreeClassifier(criterion="entropy", random_state=0),
+    ),
     "kNN": ("burke", KNeighborsClassifier(9)),
     "SVM": ("burke", SVC()),
-    "AdaBoost": ("radaboost", AdaBoostClassifier(n_estimators=50, random_state=0)),
+    "AdaBoost": (
+        "radaboost",
+        AdaBoostClassifier(n_estimators=50, random_state=0),
+    ),
     "SemiSAD": ("semisad", SelfTrainingClassifier(GaussianNB())),
     "Extra-trees": ("all", ExtraTreesClassifier(100, random_state=0)),
 }
@@ -95,7 +111,9 @@ def average_precision(name, X, y, Z):
         X, y = pd.concat([X, Z]), np.concatenate([y, np.full(len(Z), -1)])
     classifier.fit(X, y)
     if hasattr(classifier, "predict_proba"):
-        return average_precision_score(is_fake, classifier.predict_proba(Z)[:, 1])
+        return average_precision_score(
+            is_fake, classifier.predict_proba(Z)[:, 1]
+        )
     return average_precision_score(is_fake, classifier.decision_function(Z))
 
 
@@ -126,10 +144,18 @@ for X in judged:
 from skrecsec import LockstepDetector
 
 lockstep = np.mean(
-    [average_precision_score(is_fake, -LockstepDetector().fit(X).profile_scores_) for X in judged]
+    [
+        average_precision_score(
+            is_fake, -LockstepDetector().fit(X).profile_scores_
+        )
+        for X in judged
+    ]
 )
 for name in classifiers:
-    print(f"{name:12}", *(f"{np.mean(results[crowd, name]):.2f}" for crowd in crowds))
+    print(
+        f"{name:12}",
+        *(f"{np.mean(results[crowd, name]):.2f}" for crowd in crowds),
+    )
 print(f"LockstepDetector {lockstep:.2f}")
 
 # %%
@@ -139,15 +165,19 @@ COLORS = ["#777777", "#D55E00", "#0072B2"]  # Okabe and Ito's
 
 figure, ax = plt.subplots(figsize=(8, 5.2), layout="constrained")
 places = np.arange(len(classifiers))
+bars = []
 for number, (crowd, color) in enumerate(zip(crowds, COLORS, strict=True)):
     scores = np.array([results[crowd, name] for name in classifiers])
     at = places + 0.27 * (number - 1)
-    ax.barh(at, scores.mean(axis=1), height=0.25, color=color, label=crowd)
-    ax.plot(scores, at, "o", color="white", markeredgecolor="black", markersize=4)
+    bars += [ax.barh(at, scores.mean(axis=1), 0.25, color=color, label=crowd)]
+    dots = ax.plot(
+        scores, at, "o", color="white", markeredgecolor="black", markersize=4
+    )
+dots[0].set_label("each of three attacks")
 ax.axvline(lockstep, color="#009E73", linestyle="--", linewidth=2)
 ax.set_yticks(places, classifiers)
 ax.invert_yaxis()
-ax.set(xlim=(0, 1.03), xlabel="Average precision (mean and each of three attacks)")
+ax.set(xlim=(0, 1.03), xlabel="Average precision (bars: means)")
 ax.set_title("Fakes of an attack that training has not seen")
 ax.annotate(
     "LockstepDetector,\nno labels", (lockstep, 0), (-8, 0), textcoords="offset points",
@@ -155,7 +185,13 @@ ax.annotate(
 )  # fmt: skip
 ax.grid(axis="x", alpha=0.3)
 ax.set_axisbelow(True)
-figure.legend(title="Trained on attacks simulated in", loc="outside lower center", ncols=3)
+ax.legend(handles=dots[:1], loc="center right", bbox_to_anchor=(0.95, 0.25))
+figure.legend(
+    handles=bars,
+    title="Trained on attacks simulated in",
+    loc="outside lower center",
+    ncols=2,
+)
 plt.show()
 
 # %%

@@ -19,10 +19,15 @@ from skrecsec import AverageAttackTransformer
 from skrecsec.datasets import load_ratings, make_ratings
 
 genuine = make_ratings(400, 200, density=0.1, random_state=0)
-poisoned = AverageAttackTransformer(random_state=0).fit_transform(genuine).tocoo()
+poisoned = (
+    AverageAttackTransformer(random_state=0).fit_transform(genuine).tocoo()
+)
 frame = pd.DataFrame(
     {
-        "reader": [f"reader-{user:03}" if user < 400 else f"new-{user}" for user in poisoned.row],
+        "reader": [
+            f"reader-{user:03}" if user < 400 else f"new-{user}"
+            for user in poisoned.row
+        ],
         "book": [f"book-{item:03}" for item in poisoned.col],
         "stars": poisoned.data,
     }
@@ -39,8 +44,12 @@ from skrecsec import LockstepDetector
 data = load_ratings(frame, user="reader", item="book", rating="stars")
 detector = LockstepDetector().fit(data.ratings)
 for group in detector.groups_:
-    print(f"{group.n_users} readers gave all of these {group.level:g} stars, where")
-    print(f"{group.expected:.2g} were expected; net surprise {group.score:.0f} nats:")
+    print(
+        f"{group.n_users} readers gave all of these {group.level:g} stars, where"
+    )
+    print(
+        f"{group.expected:.2g} were expected; net surprise {group.score:.0f} nats:"
+    )
     print("books:", ", ".join(data.item_ids[group.items]))
     print("readers:", ", ".join(data.user_ids[group.users]))
 
@@ -57,7 +66,11 @@ from skrecsec.inspection import GroupDisplay
 
 figure, ax = plt.subplots(figsize=(9, 5.5), layout="constrained")
 GroupDisplay.from_estimator(
-    detector, data.ratings, user_names=data.user_ids, item_names=data.item_ids, ax=ax
+    detector,
+    data.ratings,
+    user_names=data.user_ids,
+    item_names=data.item_ids,
+    ax=ax,
 )
 plt.show()
 
@@ -71,7 +84,9 @@ from skrecsec.detection import visible_attacks
 
 for attack in visible_attacks(genuine, popularities=["median"]):
     seen = "-" if attack.smallest is None else f"{attack.smallest} accounts"
-    print(f"targets: {attack.n_targets}, with {attack.n_ratings} ratings each; {seen}")
+    print(
+        f"targets: {attack.n_targets}, with {attack.n_ratings} ratings each; {seen}"
+    )
 
 # %%
 # From a shell all of this is one command, ``python -m skrecsec audit ratings.csv --user-column

@@ -33,7 +33,9 @@ from sklearn.pipeline import make_pipeline
 
 from skrecsec import AverageAttackTransformer, MFRecommender, TCDRecommender
 
-attack = AverageAttackTransformer(attack_size=0.03, knowledge=0.4, random_state=1)
+attack = AverageAttackTransformer(
+    attack_size=0.03, knowledge=0.4, random_state=1
+)
 models = {
     "MF, clean": MFRecommender(random_state=1),
     "MF, attacked": make_pipeline(attack, MFRecommender(random_state=1)),
@@ -55,14 +57,22 @@ from skrecsec.metrics import hit_ratio_score, target_hit_ratio_score
 popularity = np.bincount(X.indices, minlength=X.shape[1])
 scores["Most popular"] = np.tile(popularity, (X.shape[0], 1))
 lengths = np.unique(np.geomspace(1, X.shape[1], 40).astype(int))
-found = {name: [hit_ratio_score(y, s, k=k, seen=X) for k in lengths] for name, s in scores.items()}
+found = {
+    name: [hit_ratio_score(y, s, k=k, seen=X) for k in lengths]
+    for name, s in scores.items()
+}
 pushed = {
     name: [target_hit_ratio_score(s, targets, k=k, seen=X) for k in lengths]
     for name, s in scores.items()
 }
 for name, s in scores.items():
-    hidden, attacked = hit_ratio_score(y, s, seen=X), target_hit_ratio_score(s, targets, seen=X)
-    print(f"{name:14} HR@50 of hidden ratings {hidden:.3f}, of targets {attacked:.3f}")
+    hidden, attacked = (
+        hit_ratio_score(y, s, seen=X),
+        target_hit_ratio_score(s, targets, seen=X),
+    )
+    print(
+        f"{name:14} HR@50 of hidden ratings {hidden:.3f}, of targets {attacked:.3f}"
+    )
 
 # %%
 # The attack hardly shows in the left panel: whoever watches accuracy alone does not notice it. In
@@ -77,19 +87,42 @@ COLORS = {  # Okabe and Ito's, which people with colour blindness can tell apart
     "TCD, attacked": "#009E73",
     "Most popular": "#777777",
 }
-STYLES = {"MF, clean": "--", "MF, attacked": "-.", "TCD, attacked": "-", "Most popular": ":"}
+STYLES = {
+    "MF, clean": "--",
+    "MF, attacked": "-.",
+    "TCD, attacked": "-",
+    "Most popular": ":",
+}
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 2, figsize=(10, 4.4), sharex=True, sharey=True, layout="constrained"
+)
 panels = [
     ("What users want", "HR@k of hidden ratings (share of users)", found),
-    ("What the attacker wants", "HR@k of targets (share of users and targets)", pushed),
+    (
+        "What the attacker wants",
+        "HR@k of targets (share of users and targets)",
+        pushed,
+    ),
 ]
 ticks = [1, 10, 50, 100, 1000]
 for ax, (title, label, curves) in zip(axes, panels, strict=True):
     for name, curve in curves.items():
-        ax.plot(lengths, curve, STYLES[name], color=COLORS[name], linewidth=2, label=name)
+        ax.plot(
+            lengths,
+            curve,
+            STYLES[name],
+            color=COLORS[name],
+            linewidth=2,
+            label=name,
+        )
     ax.axvline(50, color="black", linewidth=0.8)
-    ax.set(title=title, xlabel="Length k of the list (items)", ylabel=label, xscale="log")
+    ax.set(
+        title=title,
+        xlabel="Length k of the list (items)",
+        ylabel=label,
+        xscale="log",
+    )
     ax.set(xlim=(1, X.shape[1]), ylim=(-0.02, 1.02))
     ax.set_xticks(ticks, ticks)
     ax.grid(alpha=0.3)

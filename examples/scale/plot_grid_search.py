@@ -27,8 +27,12 @@ from skrecsec.datasets import make_ratings
 from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer
 from skrecsec.model_selection import WeakGeneralization, leave_one_out_split
 
-X, y = leave_one_out_split(make_ratings(600, 700, density=0.08, random_state=0), random_state=0)
-targets = AverageAttackTransformer(random_state=0).fit(X).target_items_  # five unpopular items
+X, y = leave_one_out_split(
+    make_ratings(600, 700, density=0.08, random_state=0), random_state=0
+)
+targets = (
+    AverageAttackTransformer(random_state=0).fit(X).target_items_
+)  # five unpopular items
 
 options = {"target_items": targets, "random_state": 0}
 attacks = {
@@ -55,7 +59,10 @@ search = GridSearchCV(
     Pipeline([("attack", "passthrough"), ("model", MFRecommender())]),
     {"attack": list(attacks.values()), "model": list(models.values())},
     cv=WeakGeneralization(n_splits=1),
-    scoring={"test": HitRatioScorer(k=50), "target": TargetHitRatioScorer(targets, k=50)},
+    scoring={
+        "test": HitRatioScorer(k=50),
+        "target": TargetHitRatioScorer(targets, k=50),
+    },
     refit=False,
 ).fit(X, y)
 
@@ -64,7 +71,9 @@ shape = len(attacks), len(models)
 test_hr = search.cv_results_["mean_test_test"].reshape(shape)
 target_hr = search.cv_results_["mean_test_target"].reshape(shape)
 for name, worst in zip(models, target_hr.max(axis=0), strict=True):
-    print(f"{name}: under the worst attack, a target is in {worst:.1%} of the lists")
+    print(
+        f"{name}: under the worst attack, a target is in {worst:.1%} of the lists"
+    )
 
 # %%
 # The result
@@ -72,28 +81,33 @@ for name, worst in zip(models, target_hr.max(axis=0), strict=True):
 import matplotlib.pyplot as plt
 
 
-def heat_map(ax, values, title, label, cmap):
+def heat_map(ax, values, title, cmap):
     """Draw a table of hit ratios with colours and numbers."""
-    image = ax.imshow(values, cmap=cmap, vmin=0, vmax=1, aspect="auto")
+    ax.imshow(values, cmap=cmap, vmin=0, vmax=1, aspect="auto")
     for row in range(values.shape[0]):
         for column in range(values.shape[1]):
             value = values[row, column]
             color = "white" if value > 0.6 else "black"
-            ax.text(column, row, f"{value:.3f}", ha="center", va="center", color=color, size=12)
+            ax.text(
+                column,
+                row,
+                f"{value:.3f}",
+                ha="center",
+                va="center",
+                color=color,
+                size=12,
+            )
     ax.set(title=title, xlabel="Recommender", ylabel="Attack")
     ax.set_xticks(range(len(models)), models)
     ax.set_yticks(range(len(attacks)), attacks)
-    ax.figure.colorbar(image, ax=ax, label=label)
 
 
-figure, axes = plt.subplots(1, 2, figsize=(10.5, 4), sharey=True, layout="constrained")
-heat_map(axes[0], test_hr, "What users want: hidden items", "HR@50 (share of users)", "Blues")
+figure, axes = plt.subplots(
+    1, 2, figsize=(9.5, 4), sharey=True, layout="constrained"
+)
+heat_map(axes[0], test_hr, "What users want:\nHR@50 of hidden items", "Blues")
 heat_map(
-    axes[1],
-    target_hr,
-    "What the attacker wants: targets",
-    "HR@50 (share of users and targets)",
-    "Oranges",
+    axes[1], target_hr, "What the attacker wants:\nHR@50 of targets", "Oranges"
 )
 axes[1].set(ylabel="")
 plt.show()

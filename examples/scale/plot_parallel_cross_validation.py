@@ -26,10 +26,16 @@ from skrecsec import (
     TCDRecommender,
 )
 from skrecsec.datasets import make_ratings
-from skrecsec.metrics import HitRatioScorer, RobustnessImprovementScorer, TargetHitRatioScorer
+from skrecsec.metrics import (
+    HitRatioScorer,
+    RobustnessImprovementScorer,
+    TargetHitRatioScorer,
+)
 from skrecsec.model_selection import leave_one_out_split
 
-X, y = leave_one_out_split(make_ratings(600, 500, random_state=0), random_state=0)
+X, y = leave_one_out_split(
+    make_ratings(600, 500, random_state=0), random_state=0
+)
 
 attacks = {
     "Average": AverageAttackTransformer(random_state=0),
@@ -82,8 +88,12 @@ print(f"Two processes: {perf_counter() - start:.1f} seconds")
 
 for names in serial:
     for metric in scoring:
-        assert (serial[names][f"test_{metric}"] == parallel[names][f"test_{metric}"]).all()
-print(f"All {len(serial) * len(scoring) * cv.get_n_splits()} scores are the same, bit by bit")
+        assert (
+            serial[names][f"test_{metric}"] == parallel[names][f"test_{metric}"]
+        ).all()
+print(
+    f"All {len(serial) * len(scoring) * cv.get_n_splits()} scores are the same, bit by bit"
+)
 
 # %%
 # Each new process first has to import the package, which takes seconds. With fits as short as these
@@ -98,11 +108,18 @@ print(f"All {len(serial) * len(scoring) * cv.get_n_splits()} scores are the same
 # The scores
 # ----------
 # Hit ratios are means over the splits; RI is shown for each split.
-print("attack    model   HR@50 of hidden ratings   HR@50 of targets   RI of each split")
+print(
+    "attack    model   HR@50 of hidden ratings   HR@50 of targets   RI of each split"
+)
 for (attack, recommender), scores in serial.items():
-    found, pushed = scores["test_test_hr"].mean(), scores["test_target_hr"].mean()
+    found, pushed = (
+        scores["test_test_hr"].mean(),
+        scores["test_target_hr"].mean(),
+    )
     improvements = "  ".join(f"{value:5.2f}" for value in scores["test_ri"])
-    print(f"{attack:9} {recommender:5} {found:25.3f} {pushed:18.3f}   {improvements}")
+    print(
+        f"{attack:9} {recommender:5} {found:25.3f} {pushed:18.3f}   {improvements}"
+    )
 
 # %%
 # RI needs care. In the first split the average attack hardly works, and RI divides by that little
@@ -126,9 +143,14 @@ def point(scores):
     return result
 
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 2, figsize=(10, 4.4), sharey=True, layout="constrained"
+)
 for ax, attack in zip(axes, attacks, strict=True):
-    points = {recommender: point(serial[attack, recommender]) for recommender in recommenders}
+    points = {
+        recommender: point(serial[attack, recommender])
+        for recommender in recommenders
+    }
     RobustnessDisplay(points, k=50).plot(ax=ax, title=f"Attack: {attack}")
     ax.set_xlim(-0.05, 1.05)
 plt.show()

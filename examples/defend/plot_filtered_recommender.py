@@ -34,7 +34,10 @@ filtered = {
 }
 study = robustness_study(
     X,
-    attacks={"Segment": SegmentAttackTransformer(), "AUSH": AUSHAttackTransformer()},
+    attacks={
+        "Segment": SegmentAttackTransformer(),
+        "AUSH": AUSHAttackTransformer(),
+    },
     recommenders=recommenders | filtered,
     detectors={"Lockstep": LockstepDetector()},
     n_repeats=3,
@@ -58,7 +61,10 @@ labels = {
 }
 places = np.arange(len(study.recommenders))
 for ax, (metric, label) in zip(axes, labels.items(), strict=True):
-    means = {(r["attack"], r["recommender"]): r["mean"] for r in study.summary(metric)}
+    means = {
+        (r["attack"], r["recommender"]): r["mean"]
+        for r in study.summary(metric)
+    }
     for number, attack in enumerate(study.attacks):
         ax.bar(
             places + 0.27 * (number - 1),
@@ -70,7 +76,9 @@ for ax, (metric, label) in zip(axes, labels.items(), strict=True):
             label="No attack" if attack == "clean" else f"{attack} attack",
         )
     ax.set(ylabel=label)
-    ax.set_xticks(places, [name.replace(", ", ",\n") for name in study.recommenders])
+    ax.set_xticks(
+        places, [name.replace(", ", ",\n") for name in study.recommenders]
+    )
     ax.grid(alpha=0.3, axis="y")
     ax.set_axisbelow(True)
 axes[0].legend()

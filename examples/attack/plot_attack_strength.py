@@ -45,7 +45,9 @@ study = robustness_study(
     random_state=0,
 )
 for row in study.summary("target_hr"):
-    print(f"{row['attack']:20} {row['mean']:.3f} ({row['ci_low']:+.3f} to {row['ci_high']:.3f})")
+    print(
+        f"{row['attack']:20} {row['mean']:.3f} ({row['ci_low']:+.3f} to {row['ci_high']:.3f})"
+    )
 
 # %%
 # The curves
@@ -58,11 +60,17 @@ import matplotlib.pyplot as plt
 from skrecsec.inspection import AttackCurveDisplay
 
 over_knowledge = {
-    name: {100 * share: f"{name}, {share:.0%} known" for share in knowledge} for name in kinds
+    name: {100 * share: f"{name}, {share:.0%} known" for share in knowledge}
+    for name in kinds
 }
-over_size = {name: {100 * size: f"{name}, {size:.0%} fake" for size in sizes} for name in kinds}
+over_size = {
+    name: {100 * size: f"{name}, {size:.0%} fake" for size in sizes}
+    for name in kinds
+}
 
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 2, figsize=(10, 4.4), sharey=True, layout="constrained"
+)
 AttackCurveDisplay.from_study(
     study,
     over_knowledge,
