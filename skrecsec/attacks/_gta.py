@@ -21,9 +21,6 @@ from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._threads import single_threaded
 
-# The shared fillers are drawn from this share of the items, those with most known ratings.
-_POPULAR = 0.2
-
 
 @register("attack", "gta")
 @complete
@@ -38,8 +35,11 @@ class GTAAttackTransformer(BaseAttackTransformer):
     Parameters
     ----------
     shared_fraction : float, default=0.5
-        Share of the fillers, in [0, 1], that all fake profiles have in common: random ones of the
-        most popular fifth of the items.
+        Share of the fillers, in [0, 1], that all fake profiles have in common.
+
+    popular_fraction : float, default=0.2
+        Share of the items, in (0, 1], those with most known ratings, of which the common fillers
+        are random ones.
 
     max_iter : int, default=10
         Number of rounds.
@@ -121,6 +121,7 @@ class GTAAttackTransformer(BaseAttackTransformer):
     _parameter_constraints: dict = {
         **BaseAttackTransformer._parameter_constraints,
         "shared_fraction": [Number(0, 1, closed="both")],
+        "popular_fraction": [Number(0, 1, closed="right")],
         "max_iter": [Count()],
         "k": [Count()],
         "n_factors": [Count()],
@@ -134,6 +135,7 @@ class GTAAttackTransformer(BaseAttackTransformer):
         self,
         *,
         shared_fraction=0.5,
+        popular_fraction=0.2,
         max_iter=10,
         k=50,
         n_factors=32,
@@ -145,6 +147,7 @@ class GTAAttackTransformer(BaseAttackTransformer):
     ):
         super().__init__(**threat_model)
         self.shared_fraction = shared_fraction
+        self.popular_fraction = popular_fraction
         self.max_iter = max_iter
         self.k = k
         self.n_factors = n_factors
@@ -179,7 +182,7 @@ class GTAAttackTransformer(BaseAttackTransformer):
         order = candidates_by_popularity(
             np.bincount(known.indices, minlength=known.shape[1]), budget
         )
-        popular = order[: max(n_shared, int(_POPULAR * known.shape[1]))]
+        popular = order[: max(n_shared, int(self.popular_fraction * known.shape[1]))]
         return np.sort(rng.choice(popular, n_shared, replace=False))
 
     def _best_round(self, surrogate, shared):

@@ -34,10 +34,10 @@ class LegUPAttackTransformer(BaseAttackTransformer):
         What the chance of a template's item to be taken is proportional to: the number of ratings
         of the item, nothing (all are alike), or the mean rating of the item.
 
-    reconstruction_weight : float, default=1.0
+    reconstruction_weight : float, default=100.0
         Weight of the reconstruction loss against the adversarial loss.
 
-    attack_weight : float, default=1.0
+    attack_weight : float, default=30.0
         Weight of the attack loss against the adversarial loss, its gradient having been scaled to
         unit root mean square.
 
@@ -138,8 +138,8 @@ class LegUPAttackTransformer(BaseAttackTransformer):
         self,
         *,
         filler_sampling="popularity",
-        reconstruction_weight=1.0,
-        attack_weight=1.0,
+        reconstruction_weight=100.0,
+        attack_weight=30.0,
         n_hidden=64,
         n_pretrain_iter=15,
         max_iter=50,
