@@ -205,10 +205,11 @@ class LegUPAttackTransformer(BaseAttackTransformer):
                 for batch in self._batches(templates, sampler, rng):
                     networks.reconstruct(batch)
             for _ in range(self.max_iter):
-                slopes = self._slopes(surrogate, networks, fillers, budget)
-                networks.judge(next(self._batches(templates, sampler, rng)), fillers)
-                networks.step(fillers, slopes)
-            return self._rate(networks, fillers)
+                ratings, profiles = networks.generate(fillers)
+                slopes = _slopes(surrogate, fillers, self._numbers(ratings), budget)
+                networks.judge(next(self._batches(templates, sampler, rng)), profiles)
+                networks.step(ratings, profiles, fillers.data, slopes)
+            return self._numbers(networks.generate(fillers)[0])
 
     def _batches(self, templates, sampler, rng):
         """Yield parts of all templates in random order, in mini-batches."""
@@ -216,22 +217,9 @@ class LegUPAttackTransformer(BaseAttackTransformer):
         for batch in gen_batches(order.size, self.batch_size):
             yield sampler.sample(templates.fillers[order[batch]], rng)
 
-    def _slopes(self, surrogate, networks, fillers, budget):
-        """Return the derivatives of the attack loss by the ratings, of unit root mean square."""
-        highest = budget.rating_levels[-1]
-        rated = fillers.copy()
-        rated.data = self._rate(networks, fillers) * highest
-        rows = np.repeat(np.arange(fillers.shape[0]), np.diff(fillers.indptr))
-        fakes = complete_profiles(rated, fillers.shape[1], budget) / highest
-        _, slopes = surrogate.slopes(fakes, rows, fillers.indices)
-        largest = np.abs(slopes).max()
-        if largest > 0:
-            slopes /= largest  # so that squares do not underflow
-            slopes /= np.sqrt((slopes**2).mean())
-        return slopes
-
-    def _rate(self, networks, fillers):
-        ratings = networks.rate(fillers)
+    def _numbers(self, ratings):
+        """Return generated ratings in double precision, or raise a ValueError."""
+        ratings = ratings.detach().numpy().astype(np.float64)
         if not np.isfinite(ratings).all():
             raise ValueError(
                 f"The networks diverged; decrease learning_rate={self.learning_rate}, "
@@ -239,3 +227,20 @@ class LegUPAttackTransformer(BaseAttackTransformer):
                 f"attack_weight={self.attack_weight}."
             )
         return ratings
+
+
+def _slopes(surrogate, fillers, ratings, budget):
+    """Return the derivatives of the attack loss by the ratings, of unit root mean square.
+
+    `fillers` has the places of the ratings, (n_ratings,), on the [0, 1] scale.
+    """
+    highest = budget.rating_levels[-1]
+    rated = sp.csr_array((ratings * highest, fillers.indices, fillers.indptr), fillers.shape)
+    fakes = complete_profiles(rated, fillers.shape[1], budget) / highest
+    rows = np.repeat(np.arange(fillers.shape[0]), np.diff(fillers.indptr))
+    _, slopes = surrogate.slopes(fakes, rows, fillers.indices)
+    largest = np.abs(slopes).max()
+    if largest > 0:
+        slopes /= largest  # so that squares do not underflow
+        slopes /= np.sqrt((slopes**2).mean())
+    return slopes

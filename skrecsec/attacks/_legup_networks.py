@@ -84,35 +84,36 @@ class LegUPNetworks:
         self.generator = LevelGenerator(levels, n_items, n_hidden, learning_rate, rng)
         self.discriminator = Perceptron([n_items, n_hidden, n_hidden, 1], learning_rate, rng)
 
-    def rate(self, fillers) -> np.ndarray:
-        """Return the generator's ratings for what templates have rated, as `fillers.data` are."""
-        return self._generate(fillers)[0].detach().numpy().astype(np.float64)
+    def generate(self, fillers):
+        """Return the ratings of what templates have rated, and the profiles of them.
 
-    def reconstruct(self, fillers):
-        """Train the generator to give the ratings of the templates."""
-        ratings, _ = self._generate(fillers)
-        self.generator.step((ratings - tensor(fillers.data)).square().mean())
-
-    def judge(self, genuine, fillers):
-        """Train the discriminator to tell genuine profiles from generated ones."""
-        _, generated = self._generate(fillers)
-        on_genuine = self.discriminator(tensor(genuine.toarray()))
-        on_generated = self.discriminator(generated.detach())
-        self.discriminator.step(discriminator_loss(on_genuine, on_generated))
-
-    def step(self, fillers, slopes):
-        """Train the generator, given the derivatives of the attack loss by its ratings."""
-        ratings, profiles = self._generate(fillers)
-        loss = softplus(-self.discriminator(profiles)).mean()
-        errors = (ratings - tensor(fillers.data)).square().mean()
-        attack = (ratings * tensor(slopes)).mean()
-        loss = loss + self._reconstruction_weight * errors + self._attack_weight * attack
-        self.generator.step(loss)
-
-    def _generate(self, fillers):
-        """Return the ratings, (n_ratings,), and the profiles of them, (n_profiles, n_items)."""
+        The shapes are (n_ratings,), as `fillers.data` has, and (n_profiles, n_items).
+        """
         rows = np.repeat(np.arange(fillers.shape[0]), np.diff(fillers.indptr))
         places = torch.from_numpy(rows), torch.from_numpy(fillers.indices.astype(np.int64))
         templates = tensor(fillers.toarray())
         ratings = self.generator(templates, *places)
         return ratings, torch.zeros_like(templates).index_put(places, ratings)
+
+    def reconstruct(self, fillers):
+        """Train the generator to give the ratings of the templates."""
+        ratings, _ = self.generate(fillers)
+        self.generator.step((ratings - tensor(fillers.data)).square().mean())
+
+    def judge(self, genuine, generated):
+        """Train the discriminator to tell genuine profiles from generated ones."""
+        on_genuine = self.discriminator(tensor(genuine.toarray()))
+        on_generated = self.discriminator(generated.detach())
+        self.discriminator.step(discriminator_loss(on_genuine, on_generated))
+
+    def step(self, ratings, profiles, genuine, slopes):
+        """Train the generator on what it has just generated.
+
+        `genuine` are the ratings of the templates, `slopes` the derivatives of the attack loss by
+        the generated ones.
+        """
+        loss = softplus(-self.discriminator(profiles)).mean()
+        errors = (ratings - tensor(genuine)).square().mean()
+        attack = (ratings * tensor(slopes)).mean()
+        loss = loss + self._reconstruction_weight * errors + self._attack_weight * attack
+        self.generator.step(loss)
