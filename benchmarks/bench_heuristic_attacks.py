@@ -1,8 +1,9 @@
-"""Strength of the attacks without a gradient on recommenders that people run, mean over seeds.
+"""Strength of Leg-UP, and of attacks without a gradient, on recommenders that people run.
 
-Target HR@50 as `predict` has it, on the paper's published splits and targets, 3% fake profiles and
-40% knowledge; of models with factors of users also in-sample. The black-box attack is made anew for
-each victim.
+Target HR@50 as `predict` has it, mean over seeds, on the paper's published splits and targets, 3%
+fake profiles and 40% knowledge; of models with factors of users also in-sample. The black-box
+attack is made anew for each victim. With --lockstep, also the average precision of
+LockstepDetector.
 
     python benchmarks/bench_heuristic_attacks.py --splits PATH [--dataset ...] [--attack ...]
 """
@@ -13,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from bench_quality import TARGETS, published_split
+from sklearn.metrics import average_precision_score
 
-from skrecsec import attacks, recommenders
+from skrecsec import attacks, detection, recommenders
 from skrecsec.metrics import target_hit_ratio_score
 
 ATTACKS = {
@@ -24,6 +26,8 @@ ATTACKS = {
     "power-user": attacks.PowerUserAttackTransformer,
     "power-item": attacks.PowerItemAttackTransformer,
     "neighborhood": attacks.NeighborhoodAttackTransformer,
+    "gta": attacks.GTAAttackTransformer,
+    "leg-up": attacks.LegUPAttackTransformer,
     "black-box": attacks.BlackBoxAttackTransformer,
 }
 VICTIMS = {
@@ -44,6 +48,12 @@ def hit_ratios(victim, poisoned, X, targets):
     return [target_hit_ratio_score(s, targets, seen=X) for s in scores]
 
 
+def precision(poisoned, n_genuine):
+    """Return the average precision of LockstepDetector."""
+    scores = -detection.LockstepDetector().fit(poisoned).profile_scores_
+    return average_precision_score(np.arange(scores.size) >= n_genuine, scores)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--splits", type=Path, required=True)
@@ -52,6 +62,8 @@ def main():
     parser.add_argument("--victim", nargs="*", default=list(VICTIMS), choices=list(VICTIMS))
     parser.add_argument("--kind", nargs="*", default=["unpopular", "random"])
     parser.add_argument("--calls", type=int, default=30, help="of the victim, by black-box")
+    parser.add_argument("--victim-seeds", type=int, default=1, help="of black-box, for each way")
+    parser.add_argument("--lockstep", action="store_true")
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     for dataset in args.dataset:
@@ -65,17 +77,21 @@ def measure(name, dataset, kind, X, args):
     """Print a line for an attack."""
     targets = TARGETS[dataset][kind]
     found = {victim: [] for victim in args.victim}
-    seconds = []
+    seconds, seen = [], []
     for seed in range(args.seeds):
         options = {"target_items": targets, "random_state": seed}
         poisoned = None
         for victim, rows in found.items():
             if name == "black-box":
-                options |= {"victim": VICTIMS[victim](seed + 100), "max_iter": args.calls}
+                asked = VICTIMS[victim](None if args.victim_seeds > 1 else seed + 100)
+                options |= {"victim": asked, "max_iter": args.calls}
+                options |= {"n_victim_seeds": args.victim_seeds}
             if poisoned is None or name == "black-box":
                 start = time.perf_counter()
                 poisoned = ATTACKS[name](**options).fit_transform(X)
                 seconds.append(time.perf_counter() - start)
+                if args.lockstep:
+                    seen.append(precision(poisoned, X.shape[0]))
             rows.append(hit_ratios(VICTIMS[victim](seed), poisoned, X, targets))
     print(
         f"{dataset} {kind:9} {name:12} {np.mean(seconds):5.1f} s",
@@ -84,6 +100,7 @@ def measure(name, dataset, kind, X, args):
             f"± {np.std(rows, axis=0)[0]:.3f}"
             for victim, rows in found.items()
         ),
+        *([f"AP {np.mean(seen):.2f}"] if seen else []),
         sep=" | ",
         flush=True,
     )

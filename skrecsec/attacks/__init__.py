@@ -13,11 +13,13 @@ from skrecsec.attacks._dl import DLAttackTransformer
 from skrecsec.attacks._ease_attack import EASEAttackTransformer
 from skrecsec.attacks._files import load_poison, save_poison
 from skrecsec.attacks._fixed import FixedAttackTransformer
+from skrecsec.attacks._gta import GTAAttackTransformer
 from skrecsec.attacks._heuristic import (
     AverageAttackTransformer,
     BandwagonAttackTransformer,
     RandomAttackTransformer,
 )
+from skrecsec.attacks._legup import LegUPAttackTransformer
 from skrecsec.attacks._neighborhood import NeighborhoodAttackTransformer
 from skrecsec.attacks._pga import PGAAttackTransformer
 from skrecsec.attacks._power import PowerItemAttackTransformer, PowerUserAttackTransformer
@@ -35,6 +37,8 @@ __all__ = [
     "EASEAttackTransformer",
     "FixedAttackTransformer",
     "GCoAttackTransformer",
+    "GTAAttackTransformer",
+    "LegUPAttackTransformer",
     "LoveHateAttackTransformer",
     "NeighborhoodAttackTransformer",
     "PGAAttackTransformer",

@@ -14,14 +14,42 @@ from torch.nn.functional import softplus
 from skrecsec.utils._memory import check_memory
 
 
-class Perceptron:
-    """A perceptron of rectified linear units, trained by Adam (Kingma & Ba, 2015).
+class Adam:
+    """Adam (Kingma & Ba, 2015).
 
-    Modules of torch draw their weights from its global random state when they are made, and the
-    first optimiser of a process takes a second to import: hence neither is used.
+    The first optimiser of torch's in a process takes a second to import: hence it is not used.
     """
 
     _BETA1, _BETA2, _EPS = 0.9, 0.999, 1e-8
+
+    def __init__(self, parameters, learning_rate: float):
+        self._parameters = parameters
+        self._moments = [parameter.new_zeros((2, *parameter.shape)) for parameter in parameters]
+        self._learning_rate = learning_rate
+        self._n_steps = 0
+
+    def step(self, loss):
+        """Take one step down the gradient of a loss that was computed with the parameters."""
+        gradients = torch.autograd.grad(loss, self._parameters)
+        self._n_steps += 1
+        step_size = self._learning_rate / (1 - self._BETA1**self._n_steps)
+        correction = 1 - self._BETA2**self._n_steps
+        with torch.no_grad():
+            for parameter, gradient, (mean, square) in zip(
+                self._parameters, gradients, self._moments, strict=True
+            ):
+                mean.lerp_(gradient, 1 - self._BETA1)
+                square.lerp_(gradient.square(), 1 - self._BETA2)
+                scale = (square / correction).sqrt_().add_(self._EPS)
+                parameter.addcdiv_(mean, scale, value=-step_size)
+
+
+class Perceptron:
+    """A perceptron of rectified linear units, trained by Adam.
+
+    Modules of torch draw their weights from its global random state when they are made: hence none
+    is used.
+    """
 
     def __init__(self, sizes, learning_rate: float, rng):
         """Draw the weights of layers with the given numbers of units, Xavier-uniform."""
@@ -32,14 +60,10 @@ class Perceptron:
         for n_inputs, n_outputs in pairwise(sizes):
             bound = np.sqrt(6 / (n_inputs + n_outputs))
             weights = rng.uniform(-bound, bound, (n_inputs, n_outputs))
-            self.parameters += [_tensor(weights), _tensor(np.zeros(n_outputs))]
+            self.parameters += [tensor(weights), tensor(np.zeros(n_outputs))]
         for parameter in self.parameters:
             parameter.requires_grad_()
-        self._moments = [
-            parameter.new_zeros((2, *parameter.shape)) for parameter in self.parameters
-        ]
-        self._learning_rate = learning_rate
-        self._n_steps = 0
+        self._adam = Adam(self.parameters, learning_rate)
 
     def __call__(self, x):
         """Return the outputs of the last layer, (n_rows, n_outputs), before any non-linearity."""
@@ -50,18 +74,7 @@ class Perceptron:
 
     def step(self, loss):
         """Take one step down the gradient of a loss that was computed with this network."""
-        gradients = torch.autograd.grad(loss, self.parameters)
-        self._n_steps += 1
-        step_size = self._learning_rate / (1 - self._BETA1**self._n_steps)
-        correction = 1 - self._BETA2**self._n_steps
-        with torch.no_grad():
-            for parameter, gradient, (mean, square) in zip(
-                self.parameters, gradients, self._moments, strict=True
-            ):
-                mean.lerp_(gradient, 1 - self._BETA1)
-                square.lerp_(gradient.square(), 1 - self._BETA2)
-                scale = (square / correction).sqrt_().add_(self._EPS)
-                parameter.addcdiv_(mean, scale, value=-step_size)
+        self._adam.step(loss)
 
 
 class AdversarialNetworks:
@@ -98,13 +111,13 @@ class AdversarialNetworks:
 
     def rate(self, fillers) -> np.ndarray:
         """Return the generator's ratings of the selected items, (n_profiles, n_selected)."""
-        ratings, _ = self._generate(_tensor(fillers.toarray() / self._highest))
+        ratings, _ = self._generate(tensor(fillers.toarray() / self._highest))
         return ratings.detach().numpy().astype(np.float64) * self._highest
 
     def step(self, fillers, selected):
         """Train the discriminator, then the generator, on a batch of templates."""
-        fillers = _tensor(fillers.toarray() / self._highest)
-        genuine = _tensor(selected / self._highest)
+        fillers = tensor(fillers.toarray() / self._highest)
+        genuine = tensor(selected / self._highest)
         rated = (genuine > 0).to(genuine.dtype)
         generated, shilled = self._generate(fillers)
         on_genuine = self._judge(fillers, genuine)
@@ -153,6 +166,7 @@ def generator_loss(
     return adversarial + reconstruction_weight * reconstruction + shilling_weight * shilling
 
 
-def _tensor(array):
+def tensor(array):
+    """Return an array in single precision."""
     # A copy, in memory that torch has aligned: the bits of its products may depend on that.
     return torch.tensor(array, dtype=torch.float32, device="cpu")

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 from sklearn.base import clone
 
 from skrecsec.attacks._filler_plans import COORDINATES, STARTING_PLANS, FillerPlanner
+from skrecsec.attacks._trials import REACH, Promotion, crowd
 from skrecsec.base import BaseAttackTransformer, complete_profiles
 from skrecsec.utils._compat import Count, HasMethods, StrOptions
 from skrecsec.utils._registry import find, register
@@ -16,10 +17,6 @@ from skrecsec.utils._signatures import complete
 _N_PARENTS = 3
 # How far a coordinate moves, and how often it does.
 _STEP, _CHANCE = 0.2, 0.5
-# Ranks are known as far as lists of this many times the length go.
-_REACH = 10
-# What a rank beyond the list counts, against a hit.
-_NEARNESS = 0.1
 
 
 @register("attack", "blackbox")
@@ -38,7 +35,13 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
         ``EASERecommender()``. Where a `random_state` of it is None, the attack sets it.
 
     max_iter : int, default=20
-        Number of ways to craft profiles that are tried: how often the victim is fitted.
+        Number of ways to craft profiles that are tried: how often the victim is fitted, unless
+        `n_victim_seeds` says more.
+
+    n_victim_seeds : int, default=1
+        With how many seeds the victim is fitted for each way, and what it comes to is the mean. A
+        victim that draws at random takes luck for strength. It matters only where a `random_state`
+        of the victim is None.
 
     k : int, default=50
         Length of the lists that targets are pushed into.
@@ -49,7 +52,7 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
         HR\@k of the targets among the known users, of the best way that was found.
 
     history_ : list of dict
-        For each call of the victim what was tried (`size`, `copied`, `length`, `kept`, `pool`,
+        For each way that was tried what it was (`size`, `copied`, `length`, `kept`, `pool`,
         `shared` and `height`, see Notes) and what it came to: `hit_ratio` and `strength`.
 
     n_iter_ : int
@@ -89,7 +92,8 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
     that takes thousands of calls. ``n_fillers="auto"`` and ``"mean"`` mean the same here: the size
     is part of the search.
 
-    Time is that of fitting the victim `max_iter` times, and of asking it for n_known_users lists.
+    Time is that of fitting the victim `max_iter` times `n_victim_seeds`, and of asking it for
+    n_known_users lists each time.
 
     References
     ----------
@@ -110,21 +114,33 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
         **BaseAttackTransformer._parameter_constraints,
         "victim": [HasMethods(["fit", "recommend"]), None],
         "max_iter": [Count()],
+        "n_victim_seeds": [Count()],
         "k": [Count()],
         "n_fillers": [StrOptions({"mean", "auto"}), Count()],
     }
 
-    def __init__(self, victim=None, *, max_iter=20, k=50, n_fillers="auto", **threat_model):
+    def __init__(
+        self,
+        victim=None,
+        *,
+        max_iter=20,
+        n_victim_seeds=1,
+        k=50,
+        n_fillers="auto",
+        **threat_model,
+    ):
         super().__init__(n_fillers=n_fillers, **threat_model)
         self.victim = victim
         self.max_iter = max_iter
+        self.n_victim_seeds = n_victim_seeds
         self.k = k
 
     def _craft_profiles(self, known, budget, rng):
         known = sp.csr_array(known)
         planner = FillerPlanner(known, budget)
         seeds = rng.integers(np.iinfo(np.int32).max, size=2)
-        trial = _Trial(self._make_victim(int(seeds[0])), known, budget, self.knowledge, self.k)
+        victims = self._make_victims(int(seeds[0]), rng)
+        trial = _Trial(victims, known, budget, self.knowledge, self.k)
         sign = 1 if self.goal == "push" else -1
 
         def craft(plan):
@@ -141,47 +157,49 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
                 | {"hit_ratio": hit_ratio, "strength": strength}
             )
         best = int(np.argmax(sign * np.array(strengths)))
-        self.n_iter_ = self.max_iter
+        self.n_iter_ = self.max_iter * len(victims)
         self.victim_hit_ratio_ = self.history_[best]["hit_ratio"]
         return craft(plans[best])
 
-    def _make_victim(self, seed):
+    def _make_victims(self, seed, rng):
+        """Return the victim, unfitted, with a seed, or with some if it draws at random."""
         victim = find("recommender", "ease")() if self.victim is None else clone(self.victim)
         unset = [
             name
             for name, value in victim.get_params().items()
             if value is None and name.rpartition("__")[2] == "random_state"
         ]
-        return victim.set_params(**dict.fromkeys(unset, seed))
+        seeds = [seed]
+        if unset and self.n_victim_seeds > 1:
+            more = rng.integers(np.iinfo(np.int32).max, size=self.n_victim_seeds - 1)
+            seeds += more.tolist()
+        return [clone(victim).set_params(**dict.fromkeys(unset, seed)) for seed in seeds]
 
 
 class _Trial:
-    """Measures on the victim how strong fake profiles are, as far as the attacker can see."""
+    """Measures on victims how strong fake profiles are, as far as the attacker can see."""
 
-    def __init__(self, victim, known, budget, knowledge, k):
-        self._victim = victim
+    def __init__(self, victims, known, budget, knowledge, k):
+        self._victims = victims
         self._known = known
         self._budget = budget
         self._k = k
-        n_users = max(known.shape[0], round(known.shape[0] / knowledge))
-        self._crowd = known[np.resize(np.arange(known.shape[0]), n_users)]
-        self._unseen = known[:, budget.target_items].toarray() == 0
+        self._crowd = crowd(known, knowledge)
+        self._promotion = Promotion(known, budget.target_items, k)
 
     def __call__(self, fillers) -> tuple[float, float]:
         """Return the hit ratio of the targets, and the strength that the search looks for."""
         n_items = self._known.shape[1]
         fakes = complete_profiles(fillers, n_items, self._budget)
-        victim = clone(self._victim)
-        victim.fit(sp.csr_array(sp.vstack([self._crowd, fakes], format="csr")))
-        lists = np.asarray(victim.recommend(self._known, k=min(n_items, _REACH * self._k)))
-        credits = np.zeros(self._unseen.shape)
-        for target, item in enumerate(self._budget.target_items):
-            users, places = np.nonzero(lists == item)
-            credits[users, target] = np.minimum(1, self._k / (places + 1)) ** 2
-        n_pairs = max(1, int(np.count_nonzero(self._unseen)))
-        hit_ratio = int(np.count_nonzero((credits == 1) & self._unseen)) / n_pairs
-        nearness = credits[self._unseen].sum() / n_pairs
-        return hit_ratio, float(hit_ratio + _NEARNESS * nearness)
+        poisoned = sp.csr_array(sp.vstack([self._crowd, fakes], format="csr"))
+        k = min(n_items, REACH * self._k)
+        found = []
+        for victim in self._victims:
+            fitted = clone(victim)
+            fitted.fit(poisoned)
+            found.append(self._promotion(np.asarray(fitted.recommend(self._known, k=k))))
+        hit_ratio, strength = np.mean(found, axis=0)
+        return float(hit_ratio), float(strength)
 
 
 def _next_plan(call, plans, fitness, rng):

@@ -18,6 +18,7 @@ __all__ = [
     "profiles_from_fillers",
     "profiles_with_selected_items",
     "random_fillers",
+    "rated_around_means",
     "rating_statistics",
     "sample_items",
 ]
@@ -130,9 +131,16 @@ def profiles_with_selected_items(
     return profiles_from_fillers(items, np.hstack([levels, ratings]), n_items)
 
 
-def average_profiles(known, budget, rng) -> sp.csr_array:
-    """Return profiles of random fillers, each rated from the normal of its known ratings."""
-    items = random_fillers(known.shape[1], budget, rng)
+def rated_around_means(items, known, rng) -> sp.csr_array:
+    """Return profiles of the items, (n_profiles, n_fillers), each rated as known users rate it.
+
+    Ratings are drawn from the normals of the items' known ratings.
+    """
     statistics = rating_statistics(known)
     ratings = rng.normal(statistics.item_means[items], statistics.item_stds[items])
     return profiles_from_fillers(items, ratings, known.shape[1])
+
+
+def average_profiles(known, budget, rng) -> sp.csr_array:
+    """Return profiles of random fillers, each rated from the normal of its known ratings."""
+    return rated_around_means(random_fillers(known.shape[1], budget, rng), known, rng)

@@ -8,8 +8,7 @@ import scipy.sparse as sp
 from skrecsec.attacks._centrality import most_influential
 from skrecsec.attacks._fillers import (
     keep_first,
-    profiles_from_fillers,
-    rating_statistics,
+    rated_around_means,
     without_targets,
 )
 from skrecsec.base import BaseAttackTransformer
@@ -129,7 +128,4 @@ class PowerItemAttackTransformer(BasePowerAttackTransformer):
         by_item = sp.csr_array(without_targets(known, budget).T)
         items = most_influential(by_item, self.selection, self.n_neighbors, budget.n_fillers)
         self.power_items_ = items
-        statistics = rating_statistics(known)
-        shape = (budget.n_profiles, items.size)
-        ratings = rng.normal(statistics.item_means[items], statistics.item_stds[items], shape)
-        return profiles_from_fillers(np.tile(items, (shape[0], 1)), ratings, known.shape[1])
+        return rated_around_means(np.tile(items, (budget.n_profiles, 1)), known, rng)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 
 import numpy as np
 
-from skrecsec.attacks._fillers import profiles_from_fillers, rating_statistics
+from skrecsec.attacks._fillers import rated_around_means
 from skrecsec.attacks._selection import (
     BYTES_PER_CELL,
     Listing,
@@ -83,11 +83,4 @@ class BaseSelectionAttackTransformer(BaseAttackTransformer):
             selection = search_with_length(search, selection, self.n_fillers == "auto")
         self.n_iter_ = self.max_iter
         self.profile_size_ = selection.budget.profile_size
-        return _rated(selection.fillers(), known, rng)
-
-
-def _rated(items, known, rng):
-    """Return fillers with ratings drawn from the normals of their known ratings."""
-    statistics = rating_statistics(known)
-    ratings = rng.normal(statistics.item_means[items], statistics.item_stds[items])
-    return profiles_from_fillers(items, ratings, known.shape[1])
+        return rated_around_means(selection.fillers(), known, rng)

@@ -7,20 +7,14 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skrecsec import MFRecommender, RandomAttackTransformer
-from skrecsec.attacks._aush import (
-    AUSHAttackTransformer,
-    FillerSampler,
-    add_ratings,
-    choose_templates,
-    filler_weights,
-    popular_items,
-)
+from skrecsec.attacks._aush import AUSHAttackTransformer, add_ratings, popular_items
 from skrecsec.attacks._aush_networks import (
     AdversarialNetworks,
     Perceptron,
     discriminator_loss,
     generator_loss,
 )
+from skrecsec.attacks._templates import FillerSampler, choose_templates, filler_weights
 from skrecsec.base import Budget
 from skrecsec.datasets import make_ratings
 from skrecsec.metrics import target_hit_ratio_score

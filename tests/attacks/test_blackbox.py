@@ -171,7 +171,7 @@ def test_strength_by_hand():
         def recommend(self, X, k):
             return np.array([[3, 1, 2, 4, -1], [2, 4, 3, -1, -1], [0, 1, 2, 4, -1]])
 
-    trial = _Trial(Fixed(), known, budget, 0.5, 1)
+    trial = _Trial([Fixed()], known, budget, 0.5, 1)
     hit_ratio, strength = trial(sp.csr_array((1, 5)))
     # The third user has rated it; the first has it first, the second third.
     assert hit_ratio == 0.5
@@ -223,3 +223,55 @@ def test_to_demote_the_weakest_is_the_best(ratings):
 def test_bad_parameters_are_refused(parameter, value, ratings):
     with pytest.raises(ValueError, match=f"'{parameter}'"):
         BlackBoxAttackTransformer(**{parameter: value}).fit(ratings)
+
+
+# --- several seeds of a victim ---
+
+
+class Seeded(BaseEstimator):
+    """Recommends by its seed alone, and takes note of it."""
+
+    seen = []
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, y=None):
+        self.seen.append(self.random_state)
+        self.n_items_ = X.shape[1]
+        return self
+
+    def recommend(self, X, k):
+        first = TARGETS if self.random_state % 2 else [5, 6]
+        others = np.setdiff1d(np.arange(self.n_items_), first)
+        return np.tile(np.concatenate([first, others])[:k], (X.shape[0], 1))
+
+
+def test_a_way_is_judged_by_the_mean_over_seeds(ratings):
+    Seeded.seen.clear()
+    attack = fit(ratings, Seeded(), max_iter=3, n_victim_seeds=4, k=2)
+    seeds = Seeded.seen[:4]
+    assert len(set(seeds)) == 4
+    assert Seeded.seen == seeds * 3
+    assert attack.n_iter_ == 12
+    assert len(attack.history_) == 3
+    single = []
+    for seed in seeds:
+        single.append(fit(ratings, Seeded(seed), max_iter=1, k=2).victim_hit_ratio_)
+    assert attack.victim_hit_ratio_ == pytest.approx(np.mean(single))
+    Seeded.seen.clear()
+    assert fit(ratings, Seeded(), max_iter=3, k=2).n_iter_ == 3
+    assert Seeded.seen == seeds[:1] * 3
+
+
+def test_a_victim_without_randomness_is_fitted_once_for_each_way(ratings):
+    one = fit(ratings, PopularityRecommender(), max_iter=7)
+    two = fit(ratings, PopularityRecommender(), max_iter=7, n_victim_seeds=2)
+    assert two.n_iter_ == 7
+    assert two.history_ == one.history_
+    assert (
+        fit(
+            ratings, BPRRecommender(2, max_iter=1, random_state=3), n_victim_seeds=2, max_iter=2
+        ).n_iter_
+        == 2
+    )
