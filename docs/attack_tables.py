@@ -16,8 +16,8 @@ FIGURES = Path(__file__).parent / "strongest_attack.json"
 DATASETS = {"ml-100k": "MovieLens-100K", "filmtrust": "FilmTrust", "ml-1m": "MovieLens-1M"}
 DETECTOR = "Lockstep"
 LIMITS = {"any": 1.0, "0.9": 0.9, "0.3": 0.3}  # of average precision, by which a file is named
-STEPS = (0.1, 0.3, 0.9, 1.0)  # of average precision, of the table of strength by visibility
 MOST_TRIED = (5, 0.03)  # the number of targets and attack size at which attacks that hide are tried
+SLIGHT = 0.005  # a rise of the hit ratio that names nobody
 CLEAN = "clean"
 
 
@@ -120,21 +120,28 @@ def by_visibility(figures):
 
 
 def _by_visibility(attacks, caption):
-    limits = [f"AP at most {limit:g}" if limit < 1 else "any AP" for limit in STEPS]
-    lines = []
-    for victim, clean in attacks[CLEAN]["victims"].items():
-        line = [victim, f"{clean['target_hr']:.3f}"]
-        for limit in STEPS:
-            worst = _find_worst(attacks, victim, limit)
-            if worst is None:
-                line.append(NOTHING)
-                continue
-            line.append(
-                f"{_moved(attacks, worst, victim):.3f} ({attack_title(worst)}; "
-                f"{seen(attacks[worst]):.2f})"
-            )
-        lines.append(line)
-    return csv_table(caption, ["Victim", "no attack", *limits], lines)
+    limits = sorted(LIMITS.values())
+    names = [f"AP at most {limit:g}" if limit < 1 else "any AP" for limit in limits]
+    lines = [
+        [
+            victim,
+            f"{clean['target_hr']:.3f}",
+            *(_risen(attacks, victim, limit, clean["target_hr"]) for limit in limits),
+        ]
+        for victim, clean in attacks[CLEAN]["victims"].items()
+    ]
+    return csv_table(caption, ["Victim", "no attack", *names], lines)
+
+
+def _risen(attacks, victim, limit, clean):
+    """Return what the strongest attack reaches; by whom, if targets rise, and how well seen."""
+    worst = _find_worst(attacks, victim, limit)
+    if worst is None:
+        return NOTHING
+    reached = f"{_moved(attacks, worst, victim):.3f}"
+    if float(reached) - clean < SLIGHT:
+        return reached
+    return f"{reached} ({attack_title(worst)}; {seen(attacks[worst]):.2f})"
 
 
 def seen(figures):
@@ -145,7 +152,7 @@ def seen(figures):
 def attack_title(name):
     """Return what tables call an attack, by its class, and in words how it hides."""
     name, *settings = name.split(", ")
-    settings = [_in_words(*setting.split("=")) for setting in settings]
+    settings = [_in_words(*setting.partition("=")) for setting in settings]
     if name not in registered("attack"):
         return ", ".join([name, *settings])
     title = find("attack", name).make.__name__.removesuffix("Transformer")
@@ -154,13 +161,13 @@ def attack_title(name):
     return ", ".join([title, *settings])
 
 
-def _in_words(name, value):
+def _in_words(name, is_set, value):
     """Return what a setting does, or the setting where there are no words for it."""
     if name == "targets_per_profile":
         return f"{value} target{'s' * (value != '1')} a profile"
     if name == "target_rating":
         return f"{value} levels" if value.isdigit() or value == "mixed" else f"{value} level"
-    return f"{name}={value}"
+    return name + is_set + value
 
 
 def everything(figures):

@@ -81,17 +81,25 @@ def test_the_strongest_that_is_seen_so_little(name, worst, made):
     assert rows(text) == [["EASE", "0.600", worst, "0.250 (Random)"]]
 
 
-def test_strength_by_visibility(made, tables):
+def test_strength_by_visibility(made):
     text = made["strongest_by_visibility.rst"]
     assert text.count(".. csv-table") == 1  # only where attacks that hide are tried
     assert ".. csv-table:: FilmTrust, random targets\n" in text
-    assert '"no attack", "AP at most 0.1", "AP at most 0.3", "AP at most 0.9", "any AP"' in text
+    assert '"no attack", "AP at most 0.3", "AP at most 0.9", "any AP"' in text
     at_most = {
         "0.3": "0.100 (AUSH, 2 targets a profile; 0.25)",
         "0.9": "0.300 (GCoAttack; 0.60)",
         "any": "0.850 (Average; 1.00)",
     }
-    assert rows(text) == [["EASE", "0.000", tables.NOTHING, *at_most.values()]]
+    assert rows(text) == [["EASE", "0.000", *at_most.values()]]
+
+
+def test_nobody_is_named_who_moves_nothing(tables, tmp_path):
+    path = tmp_path / "figures.json"
+    clean, weak = cell("clean", 0, 0.2, None), cell("average", 0, 0.204, 0.8)
+    path.write_text(json.dumps({"versions": {}, "cells": [clean, weak]}))
+    table = rows(tables.files(path)["strongest_by_visibility.rst"])
+    assert table == [["EASE", "0.200", tables.NOTHING, "0.204", "0.204"]]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +111,7 @@ def test_strength_by_visibility(made, tables):
         ("copy, target_rating=near-top", "Copy, near-top level"),
         ("aush, targets_per_profile=2, target_rating=8", "AUSH, 2 targets a profile, 8 levels"),
         ("average, n_fillers=9", "Average, n_fillers=9"),
-        ("my own", "my own"),
+        ("my own, again", "my own, again"),
     ],
 )
 def test_attacks_are_named_in_words(name, title, tables):
