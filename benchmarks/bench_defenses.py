@@ -8,30 +8,51 @@ than the gate allows. The last lines say, for each kind of cell, by how much tar
 and how few held-out items are found at least.
 
     python benchmarks/bench_defenses.py --splits PATH --data-home PATH [--dataset ...]
-        [--attack ...] [--design 5 1 shared] [--size .01 .03] [--seeds 1] [--profiles FOLDER]
-        [--json FILE]
+        [--attack ...] [--design 5 1 shared below mixed hidden] [--size .01 .03] [--seeds 1]
+        [--profiles FOLDER] [--json FILE]
 
 `--targets published` takes the paper's targets instead of drawing them. `--profiles` is a folder in
 which the fake profiles are kept, and taken from if they are there.
 """
 
 import argparse
-import itertools
 import json
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
-from bench_attacks import ATTACKS
+from bench_attacks import ATTACKS as OF_RATINGS
 from bench_quality import NAMES, TARGETS, published_split
 
-from skrecsec import ExposureGate, FilteredRecommender, FixedAttackTransformer, recommended_defense
-from skrecsec.attacks import load_poison, save_poison
+from skrecsec import ExposureGate, FilteredRecommender, recommended_defense
+from skrecsec.attacks import (
+    CopyAttackTransformer,
+    EASEAttackTransformer,
+    NeighborhoodAttackTransformer,
+    RevAdvAttackTransformer,
+    load_poison,
+    save_poison,
+)
 from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer
 
-# Number of targets, and of targets in each profile.
-DESIGNS = {"5": (5, 5), "1": (1, 1), "shared": (5, 2)}
+ATTACKS = {
+    **OF_RATINGS,
+    "ease": EASEAttackTransformer,
+    "revadv": RevAdvAttackTransformer,
+    "copy": CopyAttackTransformer,
+    "neighborhood": NeighborhoodAttackTransformer,
+}
+# How profiles hide: one target; or five, of which each rates two, or rated below the top, or with
+# two levels; or all of that.
+DESIGNS = {
+    "5": {},
+    "1": {"n_targets": 1},
+    "shared": {"targets_per_profile": 2},
+    "below": {"target_rating": "near-top"},
+    "mixed": {"target_rating": "mixed"},
+    "hidden": {"targets_per_profile": 2, "target_rating": "mixed"},
+}
 ROWS = ("model", "gate", "defense")
 
 
@@ -44,7 +65,7 @@ def main():
     )
     parser.add_argument("--attack", nargs="*", default=list(ATTACKS), choices=list(ATTACKS))
     parser.add_argument("--kind", nargs="*", default=["unpopular", "random"])
-    parser.add_argument("--design", nargs="*", default=list(DESIGNS), choices=list(DESIGNS))
+    parser.add_argument("--design", nargs="*", default=["5", "1", "shared"], choices=list(DESIGNS))
     parser.add_argument("--size", nargs="*", type=float, default=[0.01, 0.03])
     parser.add_argument("--targets", choices=["drawn", "published"], default="drawn")
     parser.add_argument("--seeds", type=int, default=1)
@@ -99,7 +120,7 @@ def variants(X):
 
 def profiles(X, name, kind, design, size, attack_name, seed, args):
     """Return fake profiles and their targets, from the folder or made."""
-    n_targets, n_each = DESIGNS[design]
+    options = dict(DESIGNS[design])
     path = None
     if args.profiles is not None:
         cell = f"{name}-{attack_name}-{kind}-{args.targets}-{design}-{size}-{seed}"
@@ -107,19 +128,15 @@ def profiles(X, name, kind, design, size, attack_name, seed, args):
         if path.exists():
             poison = load_poison(path)
             return poison.poison, poison.target_items
-    targets = kind if args.targets == "drawn" else TARGETS[name][kind][:n_targets]
-    options = {"n_targets": n_targets} if args.targets == "drawn" else {}
+    targets = kind
+    if args.targets == "published":
+        targets = TARGETS[name][kind][: options.pop("n_targets", None)]
     attack = ATTACKS[attack_name](
         target_items=targets, attack_size=size, random_state=seed, **options
     ).fit(X)
-    fakes = attack.poison_.tolil()
-    shares = list(itertools.combinations(attack.target_items_, n_each))
-    for row in range(fakes.shape[0]):
-        fakes[row, np.setdiff1d(attack.target_items_, shares[row % len(shares)])] = 0
-    fixed = FixedAttackTransformer(sp.csr_array(fakes), attack.target_items_).fit(X)
     if path is not None:
-        save_poison(fixed, path)
-    return fixed.poison_, fixed.target_items_
+        save_poison(attack, path)
+    return attack.poison_, attack.target_items_
 
 
 def scores(model, X, y, targets):

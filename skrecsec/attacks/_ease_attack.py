@@ -60,7 +60,7 @@ class EASEAttackTransformer(BaseSelectionAttackTransformer):
     %(attack.example)s
     >>> attack = EASEAttackTransformer(reg=30.0, random_state=0).fit(X)
     >>> attack.poison_.shape, attack.profile_size_
-    ((3, 80), 16)
+    ((3, 80), 15)
     """
 
     _parameter_constraints: dict = {

@@ -87,7 +87,7 @@ class RevAdvAttackTransformer(BaseSelectionAttackTransformer):
     %(attack.example)s
     >>> attack = RevAdvAttackTransformer(n_factors=8, reg=1.0, random_state=0).fit(X)
     >>> attack.poison_.shape, attack.profile_size_
-    ((3, 80), 16)
+    ((3, 80), 15)
     """
 
     _parameter_constraints: dict = {
