@@ -23,12 +23,16 @@ from pathlib import Path
 from bench_quality import NAMES, TARGETS, published_split
 
 import skrecsec  # noqa: F401  registers attacks, recommenders and detectors
+from skrecsec.detection import LockstepDetector
 from skrecsec.experiments import robustness_study
+from skrecsec.recommenders import ImplicitRecommender
 from skrecsec.utils._files import write_atomically
 from skrecsec.utils._registry import find, registered
 from skrecsec.utils._versions import package_versions
 
-VICTIMS = ("mf", "tcd", "ease", "als", "bpr", "itemknn")
+VICTIMS = ("mf", "tcd", "ease", "als", "bpr", "bpr-implicit", "itemknn")
+OF_IMPLICIT = "bpr-implicit"  # beside that of this library, since attacks tell them apart
+OF_MIXED_LEVELS = "lockstep-mixed"  # looks for what gives its targets several levels
 MADE_TO_DEMOTE = ("lovehate", "reversebandwagon")
 SETTING = ("dataset", "targets", "n_targets", "attack_size", "knowledge", "seed")
 OF_VICTIMS = ("test_hr", "target_hr", "rank_shift")
@@ -38,10 +42,8 @@ OF_DETECTORS = ("average_precision", "n_fake", "n_found", "n_genuine", "n_accuse
 def main():
     args = make_parser().parse_args()
     attacks = varied({name: find("attack", name) for name in args.attack}, args.vary)
-    recommenders = {
-        _title("recommender", name): find("recommender", name)() for name in args.victim
-    }
-    detectors = {_title("detector", name): find("detector", name)() for name in args.detector}
+    recommenders = dict(map(_victim, args.victim))
+    detectors = dict(map(_detector, args.detector))
     cells = read(args.json)
     splits = {name: published_split(name, args.splits, args.data_home) for name in args.dataset}
     for seed, n_targets, size, kind, name in itertools.product(
@@ -81,9 +83,9 @@ def make_parser():
     parser.add_argument("--dataset", nargs="*", default=datasets, choices=list(NAMES))
     attacks = [name for name in registered("attack") if name not in MADE_TO_DEMOTE]
     parser.add_argument("--attack", nargs="*", default=attacks, choices=list(registered("attack")))
-    victims = list(registered("recommender"))
+    victims = [*registered("recommender"), OF_IMPLICIT]
     parser.add_argument("--victim", nargs="*", default=list(VICTIMS), choices=victims)
-    detectors = list(registered("detector"))
+    detectors = [*registered("detector"), OF_MIXED_LEVELS]
     parser.add_argument("--detector", nargs="*", default=["lockstep"], choices=detectors)
     parser.add_argument("--kind", nargs="*", default=["unpopular", "random"])
     parser.add_argument("--n-targets", nargs="*", type=int, default=[5, 1], choices=[5, 1])
@@ -129,6 +131,20 @@ def made(makers, n_targets, **options):
         for title, (entry, settings) in makers.items()
         if settings.get("targets_per_profile") not in range(n_targets + 1, 100)
     }
+
+
+def _victim(name):
+    """Return what a recommender is called in tables, and a new one."""
+    if name == OF_IMPLICIT:
+        return "BPR (implicit)", ImplicitRecommender("bpr")
+    return _title("recommender", name), find("recommender", name)()
+
+
+def _detector(name):
+    """Return what a detector is called in tables, and a new one."""
+    if name == OF_MIXED_LEVELS:
+        return "Lockstep, mixed", LockstepDetector(levels="mixed")
+    return _title("detector", name), find("detector", name)()
 
 
 def _title(kind, name):

@@ -16,6 +16,8 @@ FIGURES = Path(__file__).parent / "strongest_attack.json"
 DATASETS = {"ml-100k": "MovieLens-100K", "filmtrust": "FilmTrust", "ml-1m": "MovieLens-1M"}
 DETECTOR = "Lockstep"
 LIMITS = {"any": 1.0, "0.9": 0.9, "0.3": 0.3}  # of average precision, by which a file is named
+MOST_TRIED = (5, 0.03)  # the number of targets and attack size at which attacks that hide are tried
+SLIGHT = 0.005  # a rise of the hit ratio that names nobody
 CLEAN = "clean"
 
 
@@ -84,15 +86,62 @@ def _setting_title(n_targets, size):
 
 def _worst(attacks, victim, limit):
     """Return the hit ratio of the strongest attack that may be seen so well, and its name."""
-    hidden = {
-        attack: figures["victims"][victim]["target_hr"]
+    worst = _find_worst(attacks, victim, limit)
+    return (
+        NOTHING
+        if worst is None
+        else f"{_moved(attacks, worst, victim):.3f} ({attack_title(worst)})"
+    )
+
+
+def _find_worst(attacks, victim, limit):
+    """Return the strongest attack on a victim that may be seen so well, None if there is none."""
+    hidden = [
+        attack
         for attack, figures in attacks.items()
         if attack != CLEAN and victim in figures["victims"] and seen(figures) <= limit
-    }
-    if not hidden:
+    ]
+    return max(hidden, key=lambda attack: _moved(attacks, attack, victim), default=None)
+
+
+def _moved(attacks, attack, victim):
+    return attacks[attack]["victims"][victim]["target_hr"]
+
+
+def by_visibility(figures):
+    """Return tables of what the strongest attack reaches on each victim, and how it is seen."""
+    parts = []
+    for dataset, title in DATASETS.items():
+        for kind in ("unpopular", "random"):
+            attacks = figures.get((dataset, kind, *MOST_TRIED))
+            if attacks:
+                parts.append(_by_visibility(attacks, f"{title}, {kind} targets"))
+    return "\n".join(parts)
+
+
+def _by_visibility(attacks, caption):
+    limits = sorted(LIMITS.values())
+    names = [f"AP at most {limit:g}" if limit < 1 else "any AP" for limit in limits]
+    lines = [
+        [
+            victim,
+            f"{clean['target_hr']:.3f}",
+            *(_risen(attacks, victim, limit, clean["target_hr"]) for limit in limits),
+        ]
+        for victim, clean in attacks[CLEAN]["victims"].items()
+    ]
+    return csv_table(caption, ["Victim", "no attack", *names], lines)
+
+
+def _risen(attacks, victim, limit, clean):
+    """Return what the strongest attack reaches; by whom, if targets rise, and how well seen."""
+    worst = _find_worst(attacks, victim, limit)
+    if worst is None:
         return NOTHING
-    worst = max(hidden, key=hidden.get)
-    return f"{hidden[worst]:.3f} ({attack_title(worst)})"
+    reached = f"{_moved(attacks, worst, victim):.3f}"
+    if float(reached) - clean < SLIGHT:
+        return reached
+    return f"{reached} ({attack_title(worst)}; {seen(attacks[worst]):.2f})"
 
 
 def seen(figures):
@@ -101,14 +150,24 @@ def seen(figures):
 
 
 def attack_title(name):
-    """Return what tables call an attack, by its class; a setting of it stays."""
+    """Return what tables call an attack, by its class, and in words how it hides."""
     name, *settings = name.split(", ")
+    settings = [_in_words(*setting.partition("=")) for setting in settings]
     if name not in registered("attack"):
         return ", ".join([name, *settings])
     title = find("attack", name).make.__name__.removesuffix("Transformer")
     if title.lower() != name:
         title = title.removesuffix("Attack")
     return ", ".join([title, *settings])
+
+
+def _in_words(name, is_set, value):
+    """Return what a setting does, or the setting where there are no words for it."""
+    if name == "targets_per_profile":
+        return f"{value} target{'s' * (value != '1')} a profile"
+    if name == "target_rating":
+        return f"{value} levels" if value.isdigit() or value == "mixed" else f"{value} level"
+    return name + is_set + value
 
 
 def everything(figures):
@@ -151,4 +210,7 @@ def files(path=FIGURES):
     """Return what is to be included by the page, by file name."""
     figures = read(path)
     tables = {f"strongest_{name}.rst": strongest(figures, limit) for name, limit in LIMITS.items()}
-    return tables | {"strongest_all.rst": everything(figures)}
+    return tables | {
+        "strongest_by_visibility.rst": by_visibility(figures),
+        "strongest_all.rst": everything(figures),
+    }

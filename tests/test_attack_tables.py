@@ -71,7 +71,7 @@ def rows(text):
     [
         ("any", "0.850 (Average)"),
         ("0.9", "0.300 (GCoAttack)"),
-        ("0.3", "0.100 (AUSH, targets_per_profile=2)"),
+        ("0.3", "0.100 (AUSH, 2 targets a profile)"),
     ],
 )
 def test_the_strongest_that_is_seen_so_little(name, worst, made):
@@ -81,6 +81,43 @@ def test_the_strongest_that_is_seen_so_little(name, worst, made):
     assert rows(text) == [["EASE", "0.600", worst, "0.250 (Random)"]]
 
 
+def test_strength_by_visibility(made):
+    text = made["strongest_by_visibility.rst"]
+    assert text.count(".. csv-table") == 1  # only where attacks that hide are tried
+    assert ".. csv-table:: FilmTrust, random targets\n" in text
+    assert '"no attack", "AP at most 0.3", "AP at most 0.9", "any AP"' in text
+    at_most = {
+        "0.3": "0.100 (AUSH, 2 targets a profile; 0.25)",
+        "0.9": "0.300 (GCoAttack; 0.60)",
+        "any": "0.850 (Average; 1.00)",
+    }
+    assert rows(text) == [["EASE", "0.000", *at_most.values()]]
+
+
+def test_nobody_is_named_who_moves_nothing(tables, tmp_path):
+    path = tmp_path / "figures.json"
+    clean, weak = cell("clean", 0, 0.2, None), cell("average", 0, 0.204, 0.8)
+    path.write_text(json.dumps({"versions": {}, "cells": [clean, weak]}))
+    table = rows(tables.files(path)["strongest_by_visibility.rst"])
+    assert table == [["EASE", "0.200", tables.NOTHING, "0.204", "0.204"]]
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("ease", "EASE"),
+        ("coattack, targets_per_profile=1", "CoAttack, 1 target a profile"),
+        ("copy, target_rating=mixed", "Copy, mixed levels"),
+        ("copy, target_rating=near-top", "Copy, near-top level"),
+        ("aush, targets_per_profile=2, target_rating=8", "AUSH, 2 targets a profile, 8 levels"),
+        ("average, n_fillers=9", "Average, n_fillers=9"),
+        ("my own, again", "my own, again"),
+    ],
+)
+def test_attacks_are_named_in_words(name, title, tables):
+    assert tables.attack_title(name) == title
+
+
 def test_all_figures(made, tables):
     nothing = tables.NOTHING
     five, one = made["strongest_all.rst"].split("\n\n.. csv-table")
@@ -88,7 +125,7 @@ def test_all_figures(made, tables):
         ["clean", "0.600 / 0.000", nothing, nothing, "2 of 90", nothing],
         ["Average", "0.600 / 0.850", "1.00", "6 of 9", "2 of 90", "1.0"],
         ["GCoAttack", "0.600 / 0.300", "0.60", "6 of 9", "2 of 90", "1.0"],
-        ["AUSH, targets_per_profile=2", "0.600 / 0.100", "0.25", "6 of 9", "2 of 90", "1.0"],
+        ["AUSH, 2 targets a profile", "0.600 / 0.100", "0.25", "6 of 9", "2 of 90", "1.0"],
     ]
     assert rows(one)[1] == ["Random", "0.500 / 0.250", "0.10", "4 of 9", "2 of 90", "1.0"]
 
@@ -96,6 +133,7 @@ def test_all_figures(made, tables):
 def test_nothing_was_measured(tables, tmp_path):
     made = tables.files(tmp_path / "none.json")
     assert made["strongest_any.rst"] == "No attack that was tried is seen so little.\n"
+    assert made["strongest_by_visibility.rst"] == ""
     assert made["strongest_all.rst"] == ""
 
 
