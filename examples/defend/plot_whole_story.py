@@ -19,7 +19,9 @@ from skrecsec.model_selection import leave_one_out_split
 X, y = leave_one_out_split(make_ratings(random_state=0), random_state=0)
 attack = AverageAttackTransformer(attack_size=30, random_state=0)
 X_poisoned = attack.fit_transform(X)
-print(f"{X_poisoned.shape[0]} users, {X_poisoned.shape[1]} items, {X_poisoned.nnz} ratings")
+print(
+    f"{X_poisoned.shape[0]} users, {X_poisoned.shape[1]} items, {X_poisoned.nnz} ratings"
+)
 
 # %%
 # Who they are
@@ -31,8 +33,12 @@ from skrecsec import LockstepDetector
 detector = LockstepDetector().fit(X_poisoned)
 group = detector.groups_[0]
 is_flagged = detector.labels_ == -1
-print(f"items: {sorted(group.items.tolist())}, attacked: {sorted(attack.target_items_.tolist())}")
-print(f"found {is_flagged[-30:].sum()} of 30, wrongly accused {is_flagged[:-30].sum()} of 1000")
+print(
+    f"items: {sorted(group.items.tolist())}, attacked: {sorted(attack.target_items_.tolist())}"
+)
+print(
+    f"found {is_flagged[-30:].sum()} of 30, wrongly accused {is_flagged[:-30].sum()} of 1000"
+)
 
 # %%
 # What they do
@@ -41,7 +47,12 @@ print(f"found {is_flagged[-30:].sum()} of 30, wrongly accused {is_flagged[:-30].
 # made for; TCD, three factorizations that train one another; EASE, a linear model that is trained
 # to rank; and the recommended defense, which is EASE behind the detector and in a gate that bounds,
 # by counting, how often any item can be listed. Nobody tells it which profiles are fake either.
-from skrecsec import EASERecommender, MFRecommender, RecommendedDefense, TCDRecommender
+from skrecsec import (
+    EASERecommender,
+    MFRecommender,
+    RecommendedDefense,
+    TCDRecommender,
+)
 from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer
 
 models = {
@@ -50,12 +61,17 @@ models = {
     "EASE": EASERecommender(),
     "Recommended": RecommendedDefense(random_state=0),
 }
-wanted, pushed = HitRatioScorer(k=50), TargetHitRatioScorer(attack.target_items_, k=50)
+wanted, pushed = (
+    HitRatioScorer(k=50),
+    TargetHitRatioScorer(attack.target_items_, k=50),
+)
 figures = {}
 for name, model in models.items():
     model.fit(X_poisoned)
     found, listed = figures[name] = wanted(model, X, y), pushed(model, X)
-    print(f"{name:12} HR@50 of hidden ratings {found:.3f}, of targets {listed:.3f}")
+    print(
+        f"{name:12} HR@50 of hidden ratings {found:.3f}, of targets {listed:.3f}"
+    )
 
 # %%
 # The group to the left, members above and other users below: what the members have in common,
@@ -69,7 +85,9 @@ figure, (left, right) = plt.subplots(
     1, 2, figsize=(11, 4.6), width_ratios=(1.25, 1), layout="constrained"
 )
 GroupDisplay.from_estimator(detector, X_poisoned, ax=left)
-left.set(title="Who is attacking: they agree on five items", xticks=[], yticks=[])
+left.set(
+    title="Who is attacking: they agree on five items", xticks=[], yticks=[]
+)
 places = np.arange(len(figures))
 for shift, color, label, column in (
     (-0.2, "#D55E00", "five attacked items (what the attacker wants)", 1),
@@ -79,7 +97,9 @@ for shift, color, label, column in (
     bars = right.bar(places + shift, values, 0.38, color=color, label=label)
     right.bar_label(bars, fmt="%.2f", padding=2)
 right.set_xticks(places, figures)
-right.set(title="What they get", ylabel="found in lists of 50 (HR@50)", ylim=(0, 1.25))
+right.set(
+    title="What they get", ylabel="found in lists of 50 (HR@50)", ylim=(0, 1.25)
+)
 right.legend(loc="upper right")
 right.grid(axis="y", alpha=0.3)
 plt.show()
