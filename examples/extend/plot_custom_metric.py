@@ -22,7 +22,7 @@ import numpy as np
 
 
 def coverage_score(scores, *, k, seen):
-    """Return the share of the items that are in the list of k items of anybody."""
+    """Return the share of the items that are in anybody's list of k."""
     scores = np.where(seen.toarray() > 0, -np.inf, scores)
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     is_listed = np.isfinite(np.take_along_axis(scores, best, axis=1))
@@ -31,7 +31,7 @@ def coverage_score(scores, *, k, seen):
 
 @dataclass
 class CoverageScorer:
-    """Scorer of the share of the catalog that is recommended: higher is better."""
+    """Scorer of the share of the catalog that is recommended."""
 
     k: int = 50
 
