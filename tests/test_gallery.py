@@ -1,5 +1,6 @@
 """The gallery: examples have their places, links lead to one, thumbnails are panels."""
 
+import ast
 import re
 import sys
 from pathlib import Path
@@ -52,6 +53,16 @@ def test_links_lead_to_examples():
     assert labels <= {f"{section}_{name}.py" for section, name in examples}
     assert paths
     assert paths <= examples
+
+
+def test_code_fits_into_its_box():
+    wide = []
+    for path in EXAMPLES.glob("*/plot_*.py"):
+        text = path.read_text(encoding="utf-8")
+        start = ast.parse(text).body[0].end_lineno  # prose, as are comments
+        code = [line for line in text.splitlines()[start:] if not line.startswith("#")]
+        wide += [(path.name, line) for line in code if len(line) > 80]
+    assert not wide
 
 
 @pytest.mark.parametrize("n_panels", [1, 2])

@@ -46,7 +46,8 @@ study = robustness_study(
 )
 for row in study.summary("target_hr"):
     print(
-        f"{row['attack']:20} {row['mean']:.3f} ({row['ci_low']:+.3f} to {row['ci_high']:.3f})"
+        f"{row['attack']:20} {row['mean']:.3f} ({row['ci_low']:+.3f} to "
+        f"{row['ci_high']:.3f})"
     )
 
 # %%

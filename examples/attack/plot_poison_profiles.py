@@ -41,7 +41,7 @@ profiles = {"Genuine": X} | {
 
 
 def fillers(ratings):
-    """Return the popularity of the rated items and the ratings, without the targets."""
+    """Return the popularity of the fillers, and their ratings."""
     keep = ~np.isin(ratings.indices, targets)
     return item_popularity[ratings.indices[keep]], ratings.data[keep]
 
@@ -50,7 +50,8 @@ print("           popularity of a filler  rating of a filler")
 for name, ratings in profiles.items():
     popularity, stars = fillers(ratings)
     print(
-        f"{name:10} {np.median(popularity):15.0f} (median) {stars.mean():12.2f} (mean)"
+        f"{name:10} {np.median(popularity):15.0f} (median) "
+        f"{stars.mean():12.2f} (mean)"
     )
 
 # %%
@@ -74,7 +75,8 @@ def closest(ratings):
 
 low, middle, high = np.quantile(closest(X), [0.05, 0.5, 0.95])
 print(
-    f"Genuine    {middle:.2f} (median), nine in ten are between {low:.2f} and {high:.2f}"
+    f"Genuine    {middle:.2f} (median), nine in ten are between {low:.2f} and "
+    f"{high:.2f}"
 )
 for name, attack in attacks.items():
     everyone = sp.vstack([X, attack.poison_], format="csr")
@@ -84,7 +86,8 @@ for name, attack in attacks.items():
         attack.n_distinct_profiles_,
     )
     print(
-        f"{name:10} {similarity:.2f} (median), {n_distinct} of {n_profiles} are distinct"
+        f"{name:10} {similarity:.2f} (median), {n_distinct} of {n_profiles} "
+        "are distinct"
     )
 
 # %%

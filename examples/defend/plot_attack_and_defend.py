@@ -71,7 +71,8 @@ for name, s in scores.items():
         target_hit_ratio_score(s, targets, seen=X),
     )
     print(
-        f"{name:14} HR@50 of hidden ratings {hidden:.3f}, of targets {attacked:.3f}"
+        f"{name:14} HR@50 of hidden ratings {hidden:.3f}, of targets "
+        f"{attacked:.3f}"
     )
 
 # %%

@@ -55,8 +55,10 @@ for n, certificate, hit_ratio in zip(
     numbers, certificates, reached, strict=True
 ):
     print(
-        f"{n:2} fakes: at most {certificate.hit_ratio[0]:.3f} of the users, at most "
-        f"{certificate.hit_ratio_fixed[0]:.3f} with fixed lists; reached {hit_ratio:.3f}"
+        f"{n:2} fakes: at most {certificate.hit_ratio[0]:.3f} of the users, "
+        "at most "
+        f"{certificate.hit_ratio_fixed[0]:.3f} with fixed lists; reached "
+        f"{hit_ratio:.3f}"
     )
 
 # %%

@@ -63,7 +63,8 @@ for name, model in models.items():
 auto = ExposureGate(EASERecommender(100.0), max_exposure="auto").fit(X)
 hidden = hit_ratio_score(y, auto.predict(X), seen=X)
 print(
-    f"max_exposure={auto.max_exposure_:g}       HR@50 of hidden ratings {hidden:.3f}"
+    f"max_exposure={auto.max_exposure_:g}       HR@50 of hidden ratings "
+    f"{hidden:.3f}"
 )
 
 # %%

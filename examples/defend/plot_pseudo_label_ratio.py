@@ -25,7 +25,8 @@ X, y = leave_one_out_split(
 )
 attacks = [CoAttackTransformer(random_state=seed).fit(X) for seed in SEEDS]
 print(
-    f"{X.shape[0]} users, {X.shape[1]} items, {attacks[0].poison_.shape[0]} fake profiles"
+    f"{X.shape[0]} users, {X.shape[1]} items, {attacks[0].poison_.shape[0]} "
+    "fake profiles"
 )
 
 # %%
@@ -44,7 +45,7 @@ from skrecsec.metrics import hit_ratio_score, target_hit_ratio_score
 
 
 def measure(recommender):
-    """Return seconds, HR@50 of hidden ratings and HR@50 of targets: a row for each attack."""
+    """Return a row of seconds and of both HR@50 for each attack."""
     rows = []
     for seed, attack in zip(SEEDS, attacks, strict=True):
         X_poisoned = sp.vstack([X, attack.poison_], format="csr")
@@ -92,7 +93,7 @@ margins = np.stack([mean - tcd.min(axis=1), tcd.max(axis=1) - mean])
 figure, axes = plt.subplots(
     1, 2, figsize=(10, 4.4), sharex=True, layout="constrained"
 )
-panels = [  # title, label, column, limits of the axis, where the ratios are written
+panels = [  # title, label, column, limits of the axis, place of the ratios
     ("What users want", HIDDEN_LABEL, 1, (0.4, 0.7), (8, -13)),
     ("What the attacker wants", TARGET_LABEL, 2, (-0.05, 1.15), (6, 6)),
 ]

@@ -65,7 +65,8 @@ for attack, X_poisoned in poisoned.items():
         )
         print(
             f"{attack:14} {name:11} HR@50 of hidden ratings "
-            f"{results[attack, name][0]:.3f}, of targets {results[attack, name][1]:.3f}"
+            f"{results[attack, name][0]:.3f}, of targets "
+            f"{results[attack, name][1]:.3f}"
         )
 
 # %%

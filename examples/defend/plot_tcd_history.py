@@ -47,7 +47,8 @@ for name, model in models.items():
     found = hit_ratio_score(y, scores, seen=X)
     pushed = target_hit_ratio_score(scores, attack.target_items_, seen=X)
     print(
-        f"{name:13} HR@50 of hidden ratings {found:.3f}, of targets {pushed:.3f}"
+        f"{name:13} HR@50 of hidden ratings {found:.3f}, of targets "
+        f"{pushed:.3f}"
     )
 
 # %%
@@ -94,7 +95,7 @@ import numpy as np
 
 
 def agreed_levels(recommender):
-    """Return the levels on which the first two models agree, NaN where they do not."""
+    """Return the levels on which two models agree, NaN where they do not."""
     lowest, highest = recommender.rating_levels_[[0, -1]]
     factors = zip(
         recommender.user_factors_all_,
@@ -111,7 +112,8 @@ def agreed_levels(recommender):
 for name, recommender in [("clean", clean), ("poisoned", poisoned[-1])]:
     levels = agreed_levels(recommender)[: X.shape[0]]  # fake profiles come last
     print(
-        f"{name}: epoch {recommender.best_iter_} of {recommender.n_iter_} was kept"
+        f"{name}: epoch {recommender.best_iter_} of {recommender.n_iter_} "
+        "was kept"
     )
     for cells, agreed in [
         ("all cells", levels),

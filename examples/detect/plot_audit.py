@@ -45,10 +45,12 @@ data = load_ratings(frame, user="reader", item="book", rating="stars")
 detector = LockstepDetector().fit(data.ratings)
 for group in detector.groups_:
     print(
-        f"{group.n_users} readers gave all of these {group.level:g} stars, where"
+        f"{group.n_users} readers gave all of these {group.level:g} "
+        "stars, where"
     )
     print(
-        f"{group.expected:.2g} were expected; net surprise {group.score:.0f} nats:"
+        f"{group.expected:.2g} were expected; net surprise "
+        f"{group.score:.0f} nats:"
     )
     print("books:", ", ".join(data.item_ids[group.items]))
     print("readers:", ", ".join(data.user_ids[group.users]))
@@ -85,7 +87,8 @@ from skrecsec.detection import visible_attacks
 for attack in visible_attacks(genuine, popularities=["median"]):
     seen = "-" if attack.smallest is None else f"{attack.smallest} accounts"
     print(
-        f"targets: {attack.n_targets}, with {attack.n_ratings} ratings each; {seen}"
+        f"targets: {attack.n_targets}, with {attack.n_ratings} ratings "
+        f"each; {seen}"
     )
 
 # %%

@@ -51,13 +51,15 @@ for name, pipeline in pipelines.items():
     called_fake = detector.labels_ == -1
     n_fake = attack.poison_.shape[0]
     print(
-        f"{name}: found {called_fake[n_users:].sum()} of {n_fake} fake profiles, wrongly accused "
+        f"{name}: found {called_fake[n_users:].sum()} of {n_fake} fake "
+        "profiles, wrongly accused "
         f"{called_fake[:n_users].sum()} of {n_users} genuine users"
     )
     for group in detector.groups_:
         if set(group.items.tolist()) == set(attack.target_items_.tolist()):
             print(
-                f"    {group.n_users} users rated the targets {group.items.tolist()} alike"
+                f"    {group.n_users} users rated the targets "
+                f"{group.items.tolist()} alike"
             )
 
 # %%

@@ -65,7 +65,7 @@ def described(X):
 
 
 def labeled(crowd):
-    """Return features and labels of the crowd with the fake profiles of each attack."""
+    """Return features and labels of the crowd under each attack."""
     poisoned = [attack.fit_transform(crowd) for attack in simulated]
     labels = [np.arange(X.shape[0]) >= crowd.shape[0] for X in poisoned]
     return pd.concat([described(X) for X in poisoned]), np.concatenate(
@@ -103,7 +103,7 @@ classifiers = {
 
 
 def average_precision(name, X, y, Z):
-    """Train a classifier on X and y; return its average precision for the fakes in Z."""
+    """Train on X and y; return the average precision for the fakes in Z."""
     features, classifier = classifiers[name]
     columns = ProfileFeatures(features).fit(genuine).get_feature_names_out()
     X, Z = X[columns], Z[columns]
@@ -180,9 +180,14 @@ ax.invert_yaxis()
 ax.set(xlim=(0, 1.03), xlabel="Average precision (bars: means)")
 ax.set_title("Fakes of an attack that training has not seen")
 ax.annotate(
-    "LockstepDetector,\nno labels", (lockstep, 0), (-8, 0), textcoords="offset points",
-    ha="right", va="center", color="#00664B",
-)  # fmt: skip
+    "LockstepDetector,\nno labels",
+    (lockstep, 0),
+    (-8, 0),
+    textcoords="offset points",
+    ha="right",
+    va="center",
+    color="#00664B",
+)
 ax.grid(axis="x", alpha=0.3)
 ax.set_axisbelow(True)
 ax.legend(handles=dots[:1], loc="center right", bbox_to_anchor=(0.95, 0.25))

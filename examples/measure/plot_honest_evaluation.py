@@ -114,7 +114,8 @@ by_epoch = [
 best = int(np.argmax([test_hr for test_hr, _ in by_epoch]))
 results["Epoch chosen by\ntest ratings"] = by_epoch[best]
 print(
-    f"Epoch chosen by validation ratings {model.best_iter_}, by test ratings {epochs[best]}"
+    f"Epoch chosen by validation ratings {model.best_iter_}, by test ratings "
+    f"{epochs[best]}"
 )
 
 # %%
@@ -125,7 +126,8 @@ import matplotlib.pyplot as plt
 for name, (test_hr, target_hr) in results.items():
     name = name.replace("\n", " ")
     print(
-        f"{name:28} HR@{K} of hidden items {test_hr:.3f}, of targets {target_hr:.3f}"
+        f"{name:28} HR@{K} of hidden items {test_hr:.3f}, of targets "
+        f"{target_hr:.3f}"
     )
 
 titles = ["What users want", "What the attacker wants"]

@@ -96,7 +96,8 @@ limits = {
 }
 for name, (low, high) in limits.items():
     print(
-        f"{name:20} nine in ten shifts between {low:+.0f} and {high:+.0f} places"
+        f"{name:20} nine in ten shifts between {low:+.0f} and "
+        f"{high:+.0f} places"
     )
 
 # %%

@@ -62,7 +62,8 @@ for recommender in study.recommenders:
     worst = study.worst_case(recommender)
     print(
         f"{recommender}: {worst}, HR@50 of targets "
-        f"{strength[worst, recommender]:.3f}, {recall[worst]:.0%} of its profiles found"
+        f"{strength[worst, recommender]:.3f}, {recall[worst]:.0%} of its "
+        "profiles found"
     )
 
 # %%

@@ -72,7 +72,8 @@ test_hr = search.cv_results_["mean_test_test"].reshape(shape)
 target_hr = search.cv_results_["mean_test_target"].reshape(shape)
 for name, worst in zip(models, target_hr.max(axis=0), strict=True):
     print(
-        f"{name}: under the worst attack, a target is in {worst:.1%} of the lists"
+        f"{name}: under the worst attack, a target is in {worst:.1%} of "
+        "the lists"
     )
 
 # %%

@@ -68,7 +68,7 @@ cv = StrongGeneralization(n_splits=3, random_state=0)
 
 
 def cross_validate_all(n_jobs):
-    """Return the scores by attack and recommender, each with a value for each split."""
+    """Return scores by attack and recommender, with a value for each split."""
     results = {}
     for attack in attacks:
         for recommender in recommenders:
@@ -92,7 +92,8 @@ for names in serial:
             serial[names][f"test_{metric}"] == parallel[names][f"test_{metric}"]
         ).all()
 print(
-    f"All {len(serial) * len(scoring) * cv.get_n_splits()} scores are the same, bit by bit"
+    f"All {len(serial) * len(scoring) * cv.get_n_splits()} scores are the "
+    "same, bit by bit"
 )
 
 # %%
@@ -109,7 +110,8 @@ print(
 # ----------
 # Hit ratios are means over the splits; RI is shown for each split.
 print(
-    "attack    model   HR@50 of hidden ratings   HR@50 of targets   RI of each split"
+    "attack    model   HR@50 of hidden ratings   HR@50 of targets   RI of "
+    "each split"
 )
 for (attack, recommender), scores in serial.items():
     found, pushed = (
@@ -118,7 +120,8 @@ for (attack, recommender), scores in serial.items():
     )
     improvements = "  ".join(f"{value:5.2f}" for value in scores["test_ri"])
     print(
-        f"{attack:9} {recommender:5} {found:25.3f} {pushed:18.3f}   {improvements}"
+        f"{attack:9} {recommender:5} {found:25.3f} {pushed:18.3f}   "
+        f"{improvements}"
     )
 
 # %%
@@ -134,7 +137,7 @@ from skrecsec.inspection import RobustnessDisplay
 
 
 def point(scores):
-    """Return mean and range of the two hit ratios, as the display takes them."""
+    """Return mean and range of two hit ratios, as the display takes them."""
     result = {}
     for metric in ("test_hr", "target_hr"):
         values = scores[f"test_{metric}"]
