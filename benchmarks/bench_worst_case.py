@@ -33,7 +33,7 @@ from skrecsec.utils._versions import package_versions
 VICTIMS = ("mf", "tcd", "ease", "als", "bpr", "bpr-implicit", "itemknn")
 OF_IMPLICIT = "bpr-implicit"  # beside that of this library, since attacks tell them apart
 OF_MIXED_LEVELS = "lockstep-mixed"  # looks for what gives its targets several levels
-MADE_TO_DEMOTE = ("lovehate", "reversebandwagon")
+LEFT_OUT = ("lovehate", "reversebandwagon", "blackbox")  # they demote; it fits its victim often
 SETTING = ("dataset", "targets", "n_targets", "attack_size", "knowledge", "seed")
 OF_VICTIMS = ("test_hr", "target_hr", "rank_shift")
 OF_DETECTORS = ("average_precision", "n_fake", "n_found", "n_genuine", "n_accused")
@@ -81,7 +81,7 @@ def make_parser():
     parser.add_argument("--cache-dir", type=Path, default=None)
     datasets = ["ml-100k", "filmtrust"]
     parser.add_argument("--dataset", nargs="*", default=datasets, choices=list(NAMES))
-    attacks = [name for name in registered("attack") if name not in MADE_TO_DEMOTE]
+    attacks = [name for name in registered("attack") if name not in LEFT_OUT]
     parser.add_argument("--attack", nargs="*", default=attacks, choices=list(registered("attack")))
     victims = [*registered("recommender"), OF_IMPLICIT]
     parser.add_argument("--victim", nargs="*", default=list(VICTIMS), choices=victims)
