@@ -71,8 +71,8 @@ OPTIONS = {
 SLOW = ("CornacRecommender", "DLAttackTransformer", "LenskitRecommender", "TNAAttackTransformer")
 
 
-# EASE and the attack through it hold an array of items x items, as they say.
-HAS_PAIRS_OF_ITEMS = {"EASEAttackTransformer", "EASERecommender"}
+# EASE, what is made of it and the attack through it hold an array of items x items, as they say.
+HAS_PAIRS_OF_ITEMS = {"EASEAttackTransformer", "EASERecommender", "RecommendedDefense"}
 
 
 @pytest.mark.parametrize(

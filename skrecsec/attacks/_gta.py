@@ -115,7 +115,7 @@ class GTAAttackTransformer(BaseAttackTransformer):
     %(attack.example)s
     >>> attack = GTAAttackTransformer(random_state=0).fit(X)
     >>> attack.poison_.shape, attack.shared_items_.size
-    ((3, 80), 6)
+    ((3, 80), 5)
     """
 
     _parameter_constraints: dict = {
