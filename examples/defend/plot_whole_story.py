@@ -19,9 +19,8 @@ from skrecsec.model_selection import leave_one_out_split
 X, y = leave_one_out_split(make_ratings(random_state=0), random_state=0)
 attack = AverageAttackTransformer(attack_size=30, random_state=0)
 X_poisoned = attack.fit_transform(X)
-print(
-    f"{X_poisoned.shape[0]} users, {X_poisoned.shape[1]} items, {X_poisoned.nnz} ratings"
-)
+n_users, n_items = X_poisoned.shape
+print(f"{n_users} users, {n_items} items, {X_poisoned.nnz} ratings")
 
 # %%
 # Who they are
@@ -33,12 +32,10 @@ from skrecsec import LockstepDetector
 detector = LockstepDetector().fit(X_poisoned)
 group = detector.groups_[0]
 is_flagged = detector.labels_ == -1
-print(
-    f"items: {sorted(group.items.tolist())}, attacked: {sorted(attack.target_items_.tolist())}"
-)
-print(
-    f"found {is_flagged[-30:].sum()} of 30, wrongly accused {is_flagged[:-30].sum()} of 1000"
-)
+n_found, n_accused = is_flagged[-30:].sum(), is_flagged[:-30].sum()
+print(f"items of the group: {sorted(group.items.tolist())}")
+print(f"attacked: {sorted(attack.target_items_.tolist())}")
+print(f"found {n_found} of 30, wrongly accused {n_accused} of 1000")
 
 # %%
 # What they do
@@ -61,17 +58,13 @@ models = {
     "EASE": EASERecommender(),
     "Recommended": RecommendedDefense(random_state=0),
 }
-wanted, pushed = (
-    HitRatioScorer(k=50),
-    TargetHitRatioScorer(attack.target_items_, k=50),
-)
+wanted = HitRatioScorer(k=50)
+pushed = TargetHitRatioScorer(attack.target_items_, k=50)
 figures = {}
 for name, model in models.items():
     model.fit(X_poisoned)
     found, listed = figures[name] = wanted(model, X, y), pushed(model, X)
-    print(
-        f"{name:12} HR@50 of hidden ratings {found:.3f}, of targets {listed:.3f}"
-    )
+    print(f"{name:12} HR@50: hidden ratings {found:.3f}, targets {listed:.3f}")
 
 # %%
 # The group to the left, members above and other users below: what the members have in common,
