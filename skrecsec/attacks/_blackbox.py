@@ -10,7 +10,8 @@ from skrecsec.attacks._filler_plans import COORDINATES, STARTING_PLANS, FillerPl
 from skrecsec.attacks._trials import REACH, Promotion, crowd
 from skrecsec.base import BaseAttackTransformer, complete_profiles
 from skrecsec.utils._compat import Count, HasMethods, StrOptions
-from skrecsec.utils._registry import find, register
+from skrecsec.utils._random import random_states
+from skrecsec.utils._registry import clone_or_default, register
 from skrecsec.utils._signatures import complete
 
 # Parents are the best plans so far, so many of them.
@@ -163,12 +164,8 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
 
     def _make_victims(self, seed, rng):
         """Return the victim, unfitted, with a seed, or with some if it draws at random."""
-        victim = find("recommender", "ease")() if self.victim is None else clone(self.victim)
-        unset = [
-            name
-            for name, value in victim.get_params().items()
-            if value is None and name.rpartition("__")[2] == "random_state"
-        ]
+        victim = clone_or_default(self.victim, "recommender", "ease")
+        unset = [name for name, value in random_states(victim).items() if value is None]
         seeds = [seed]
         if unset and self.n_victim_seeds > 1:
             more = rng.integers(np.iinfo(np.int32).max, size=self.n_victim_seeds - 1)

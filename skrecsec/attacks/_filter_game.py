@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from skrecsec.base import Budget, complete_profiles
 from skrecsec.training import RatingData, Solver
+from skrecsec.utils._labels import flagged_profiles
 from skrecsec.utils._random import with_seed
 
 
@@ -66,12 +67,7 @@ class FilterGame:
         n_known, n_items = self._known.shape
         fakes = complete_profiles(fillers, n_items, self._budget)
         crowd = sp.csr_array(sp.vstack([self._known, fakes], format="csr"))
-        is_flagged = np.asarray(self._detector.fit_predict(crowd)) == -1
-        if is_flagged.shape != crowd.shape[:1]:
-            raise ValueError(
-                f"defense must return a label for each of the {crowd.shape[0]} profiles, "
-                f"{type(self._detector).__name__} returned an array of shape {is_flagged.shape}."
-            )
+        is_flagged = flagged_profiles(self._detector, crowd, name="defense")
         passes = ~is_flagged[n_known:]
         self._passed = _choose(passes, fillers, self._passed)
         self._has_passed |= passes

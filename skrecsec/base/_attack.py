@@ -19,7 +19,6 @@ from skrecsec.base._threat import (
     choose_known_users,
     choose_targets,
     count_distinct_rows,
-    count_profiles,
     warn_of_one_level,
 )
 from skrecsec.utils._compat import (
@@ -35,6 +34,7 @@ from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._signatures import complete
+from skrecsec.utils._sizes import as_count
 from skrecsec.utils.validation import (
     check_ratings,
     find_rating_levels,
@@ -208,7 +208,7 @@ class BaseAttackTransformer(
         disguise = Disguise(
             self.targets_per_profile, self.target_rating, self.profile_lengths, self.obfuscation
         )
-        first = Step(count_profiles(self.attack_size, X.shape[0]), disguise)
+        first = Step(as_count(self.attack_size, X.shape[0]), disguise)
 
         def craft(step):
             return self._craft_step(step, known, targets, levels, copy.deepcopy(rngs))

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 
 from skrecsec.base._disguise import Disguise
 from skrecsec.exceptions import EvasionWarning
+from skrecsec.utils._labels import flagged_profiles
 from skrecsec.utils._random import with_seed
 
 # How often the number of fake profiles is halved at most.
@@ -78,13 +79,7 @@ def share_detected(detector, known, fakes, seed: int) -> float:
     """
     detector = with_seed(detector, seed)
     crowd = sp.csr_array(sp.vstack([known, fakes], format="csr"))
-    labels = np.asarray(detector.fit_predict(crowd))
-    if labels.shape != crowd.shape[:1]:
-        raise ValueError(
-            f"evade must return a label for each of the {crowd.shape[0]} profiles, "
-            f"{type(detector).__name__} returned an array of shape {labels.shape}."
-        )
-    is_found = labels == -1
+    is_found = flagged_profiles(detector, crowd, name="evade")
     scores = getattr(detector, "profile_scores_", None)
     if scores is not None:
         is_found |= scores < np.sort(scores)[fakes.shape[0]]

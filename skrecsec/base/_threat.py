@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -174,14 +173,6 @@ def choose_known_users(n_users: int, knowledge: float, rng: np.random.Generator)
     """Return the sorted indices of a random fraction of the users, rounded, at least one."""
     n_known = max(1, round(knowledge * n_users))
     return np.sort(rng.choice(n_users, n_known, replace=False))
-
-
-def count_profiles(attack_size: float | int, n_users: int) -> int:
-    """Return the number of fake profiles: an int as it is, a fraction of the users rounded down."""
-    if isinstance(attack_size, Integral):
-        return int(attack_size)
-    # The tolerance keeps 0.03 * 100 from being floored to 2.
-    return max(1, int(float(attack_size) * n_users + 1e-9))
 
 
 def find_profile_size(n_fillers: int | str, known, n_targets: int, n_left_out: int = 0) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -32,17 +32,29 @@ def attack_and_defend(argv: Sequence[str] | None, *, prog: str) -> int:
     X, targets = prepare(arguments, parser, f"{arguments.attack} attack")
     command = [*prog.split(), *(sys.argv[1:] if argv is None else argv)]
     outcome = Outcome(arguments)
+    run_and_publish(
+        lambda: _run(make_plan(X, targets, outcome), outcome),
+        lambda: _publish(outcome, command),
+        lambda: outcome.n_repeats,
+        f"{arguments.repeats} repeats",
+    )
+    return 0
+
+
+def run_and_publish(
+    run: Callable[[], None], publish: Callable[[], None], n_finished: Callable[[], int], what: str
+) -> None:
+    """Run something and publish it; if it is cut off, publish what of it was finished."""
     try:
-        _run(make_plan(X, targets, outcome), outcome)
+        run()
     except (Exception, KeyboardInterrupt) as error:
         if isinstance(error, KeyboardInterrupt):
             error = KeyboardInterrupt()  # whose notes are of units, of which nobody has heard here
-        error.add_note(f"{outcome.n_repeats} of {arguments.repeats} repeats were finished")
-        if outcome.n_repeats:
-            _publish(outcome, command)
+        error.add_note(f"{n_finished()} of {what} were finished")
+        if n_finished():
+            publish()
         raise error from None
-    _publish(outcome, command)
-    return 0
+    publish()
 
 
 def prepare(arguments, parser, what: str):

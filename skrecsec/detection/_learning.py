@@ -9,6 +9,7 @@ from sklearn.base import clone
 from skrecsec.detection._copies import Originals, copied_shares
 from skrecsec.detection._features import ProfileFeatures
 from skrecsec.detection._suspects import ranks_of
+from skrecsec.utils._random import random_states
 
 _N_FOLDS = 3
 # The oddest of those who count as genuine are left out in the second round.
@@ -105,7 +106,7 @@ def _seeded(classifier, rng):
     classifier = clone(classifier)
     seeds = {
         name: int(rng.integers(np.iinfo(np.int32).max))
-        for name, value in sorted(classifier.get_params().items())
-        if name.rpartition("__")[2] == "random_state" and value is None
+        for name, value in random_states(classifier).items()
+        if value is None
     }
     return classifier.set_params(**seeds)

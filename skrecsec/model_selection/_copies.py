@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
 import scipy.sparse as sp
+
+from skrecsec.utils._sizes import as_count
 
 
 def rare_items(X, n_items: int, max_raters: int, rng) -> np.ndarray:
@@ -25,7 +25,7 @@ def copied_profiles(X, size, targets: np.ndarray, rng) -> sp.csr_array:
 
     `size` is their number, or their share of the profiles. O(n_ratings).
     """
-    n_copies = int(size) if isinstance(size, Integral) else max(1, int(size * X.shape[0] + 1e-9))
+    n_copies = as_count(size, X.shape[0])
     with_ratings = np.flatnonzero(np.diff(X.indptr))
     copies = sp.csr_array(X[rng.choice(with_ratings, n_copies)])
     rows = np.repeat(np.arange(n_copies), np.diff(copies.indptr))

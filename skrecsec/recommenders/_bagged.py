@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils import Bunch
 
 from skrecsec.base import BaseRecommender
@@ -24,13 +21,13 @@ from skrecsec.utils._compat import (
     validate_parameter_constraints,
 )
 from skrecsec.utils._items import check_target_items
-from skrecsec.utils._random import spawn_generators
+from skrecsec.utils._random import spawn_generators, with_drawn_seed
 from skrecsec.utils._ranking import check_k, row_blocks, top_k
-from skrecsec.utils._registry import find, register
+from skrecsec.utils._registry import clone_or_default, register
 from skrecsec.utils._signatures import complete
+from skrecsec.utils._sizes import as_count
 
 _MAX_FAKES = 10_000
-_MAX_SEED = 2**31 - 1
 
 
 @register("recommender", "bagged", title="Bagged")
@@ -132,15 +129,12 @@ class BaggedRecommender(BaseRecommender):
         """
         X = self._check_ratings(X)
         users = np.flatnonzero(np.diff(X.indptr))
-        size = self.max_users
-        if not isinstance(size, Integral):
-            size = max(1, int(float(size) * users.size + 1e-9))
-        size = min(size, users.size)
-        template = find("recommender", "ease")() if self.recommender is None else self.recommender
+        size = min(as_count(self.max_users, users.size), users.size)
+        template = clone_or_default(self.recommender, "recommender", "ease")
         streams = spawn_generators(self.random_state, self.n_estimators)
         self.subsets_ = np.array([np.sort(rng.choice(users, size, False)) for rng in streams])
         self.estimators_ = [
-            _seeded(template, rng).fit(X[rows])
+            with_drawn_seed(template, rng).fit(X[rows])
             for rng, rows in zip(streams, self.subsets_, strict=True)
         ]
         self.n_users_ = users.size
@@ -254,14 +248,6 @@ class BaggedRecommender(BaseRecommender):
             names = getattr(self, "feature_names_in_", None)
             targets = check_target_items(target_items, self.n_features_in_, item_names=names)
         return sizes, targets, check_k(k)
-
-
-def _seeded(template, rng):
-    """Return a clone, with a seed of its own if it takes one."""
-    estimator = clone(template)
-    if "random_state" in estimator.get_params(deep=False):
-        estimator.set_params(random_state=int(rng.integers(_MAX_SEED)))
-    return estimator
 
 
 def _split(votes, lists, bounds):

@@ -6,16 +6,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import scipy.sparse as sp
-from sklearn.base import clone
 
 from skrecsec.base import BaseRecommender
 from skrecsec.utils._compat import Count, Fraction, HasMethods, StrOptions, _fit_context
-from skrecsec.utils._random import spawn_generators
+from skrecsec.utils._random import spawn_generators, with_drawn_seed
 from skrecsec.utils._ranking import row_blocks, top_k
-from skrecsec.utils._registry import find
+from skrecsec.utils._registry import clone_or_default
 from skrecsec.utils._signatures import complete
-
-_MAX_SEED = 2**31 - 1
+from skrecsec.utils._sizes import as_count
 
 
 @complete
@@ -126,20 +124,23 @@ class CooperativeRecommender(BaseRecommender):
         %(recommender.fit)s
         """
         X = self._check_ratings(X)
-        template = find("recommender", "ease")() if self.estimator is None else self.estimator
+        template = clone_or_default(self.estimator, "recommender", "ease")
         rngs = spawn_generators(self.random_state, self.n_models)
         users = np.flatnonzero(np.diff(X.indptr))
-        size = max(1, int(float(self.max_users) * users.size + 1e-9))
+        size = as_count(self.max_users, users.size)
         parts = [np.sort(rng.choice(users, size, False)) for rng in rngs]
-        models = [_fresh(template, rng).fit(X[part]) for rng, part in zip(rngs, parts, strict=True)]
+        models = [
+            with_drawn_seed(template, rng).fit(X[part])
+            for rng, part in zip(rngs, parts, strict=True)
+        ]
         for _ in range(self.n_rounds - 1):
             models = [
-                _fresh(template, rng).fit(self._labelled(X, part, models, model, rng))
+                with_drawn_seed(template, rng).fit(self._labelled(X, part, models, model, rng))
                 for model, (rng, part) in enumerate(zip(rngs, parts, strict=True))
             ]
         labelled = self._labelled(X, np.arange(X.shape[0]), models, 0, rngs[0])
         self.n_pseudo_ratings_ = int(labelled.nnz - X.nnz)
-        self.recommender_ = _fresh(template, rngs[0]).fit(labelled)
+        self.recommender_ = with_drawn_seed(template, rngs[0]).fit(labelled)
         return self
 
     def _labelled(self, X, users, models, model, rng) -> sp.csr_array:
@@ -168,14 +169,6 @@ class CooperativeRecommender(BaseRecommender):
 
     def _score_profiles(self, X):
         return self.recommender_.predict(X)
-
-
-def _fresh(template, rng):
-    """Return a clone, with a seed of its own if it takes one."""
-    estimator = clone(template)
-    if "random_state" in estimator.get_params(deep=False):
-        estimator.set_params(random_state=int(rng.integers(_MAX_SEED)))
-    return estimator
 
 
 def _common_places(scores: Iterator, X, n_labels) -> tuple[np.ndarray, np.ndarray]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.base import clone
 
 from skrecsec.base import BaseRecommender
 from skrecsec.utils._compat import HasMethods, _fit_context
-from skrecsec.utils._registry import find
+from skrecsec.utils._labels import flagged_profiles
+from skrecsec.utils._registry import clone_or_default
 from skrecsec.utils._signatures import complete
 from skrecsec.utils.validation import check_ratings
 
@@ -83,30 +83,20 @@ class FilteredRecommender(BaseRecommender):
         %(recommender.fit)s
         """
         X = check_ratings(X, estimator=self)
-        detector = _clone_or_default(self.detector, "detector", "lockstep")
-        labels = np.asarray(detector.fit_predict(X))
-        if labels.shape != X.shape[:1]:
-            raise ValueError(
-                f"detector must return a label for each of the {X.shape[0]} profiles, "
-                f"{type(detector).__name__} returned an array of shape {labels.shape}."
-            )
-        kept = X[np.flatnonzero(labels != -1)]
+        detector = clone_or_default(self.detector, "detector", "lockstep")
+        is_flagged = flagged_profiles(detector, X, name="detector")
+        kept = X[np.flatnonzero(~is_flagged)]
         if kept.nnz == 0:
             raise ValueError(
                 f"detector: {type(detector).__name__} calls all profiles with ratings fake, so "
                 f"that there is nothing to learn from."
             )
-        recommender = _clone_or_default(self.recommender, "recommender", "ease")
+        recommender = clone_or_default(self.recommender, "recommender", "ease")
         self.recommender_ = recommender.fit(kept)
         self.detector_ = detector
-        self.removed_users_ = np.flatnonzero(labels == -1)
+        self.removed_users_ = np.flatnonzero(is_flagged)
         self.item_popularity_ = np.bincount(kept.indices, minlength=X.shape[1]) / kept.shape[0]
         return self
 
     def _score_profiles(self, X):
         return self.recommender_.predict(X)
-
-
-def _clone_or_default(estimator, kind, name):
-    """Return a clone, or the default, by its name: detectors are not imported here."""
-    return find(kind, name)() if estimator is None else clone(estimator)

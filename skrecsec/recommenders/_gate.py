@@ -10,7 +10,7 @@ from skrecsec.base import BaseRecommender
 from skrecsec.model_selection import leave_one_out_split
 from skrecsec.recommenders._exposure import column_thresholds, exposure_budgets
 from skrecsec.utils._compat import Count, HasMethods, Number, StrOptions, _fit_context
-from skrecsec.utils._registry import find
+from skrecsec.utils._registry import clone_or_default
 from skrecsec.utils._scoring import as_scores, held_out_ranks, profiles_for
 from skrecsec.utils._signatures import complete
 
@@ -143,7 +143,7 @@ class ExposureGate(BaseRecommender):
         %(recommender.fit)s
         """
         X = self._check_ratings(X)
-        given = find("recommender", "ease")() if self.recommender is None else self.recommender
+        given = clone_or_default(self.recommender, "recommender", "ease")
         is_auto = isinstance(self.max_exposure, str)
         max_exposure = _bearable_exposure(given, X) if is_auto else self.max_exposure
         self._put_behind(clone(given).fit(X), X, max_exposure)

@@ -11,7 +11,7 @@ from skrecsec.recommenders._ease import EASERecommender
 from skrecsec.recommenders._mf import MFRecommender
 from skrecsec.training import Epoch, PairWeights, draw_order
 from skrecsec.utils._compat import HasMethods, _fit_context
-from skrecsec.utils._registry import find, register
+from skrecsec.utils._registry import clone_or_default, register
 from skrecsec.utils._signatures import complete
 
 # The typical profile's weight is the logistic function of it, 0.98.
@@ -104,7 +104,7 @@ class WeightedRecommender(BaseRecommender):
         %(recommender.fit)s
         """
         X = self._check_ratings(X)
-        detector = find("detector", "lockstep")() if self.detector is None else clone(self.detector)
+        detector = clone_or_default(self.detector, "detector", "lockstep")
         weights = _weights(detector.fit(X))
         recommender = EASERecommender() if self.recommender is None else self.recommender
         weighted = _WeightedMF if isinstance(recommender, MFRecommender) else _WeightedEASE

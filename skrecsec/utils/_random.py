@@ -24,12 +24,23 @@ def spawn_generators(random_state, n_streams: int) -> list[np.random.Generator]:
 def with_seed(estimator: BaseEstimator, seed: int) -> BaseEstimator:
     """Return a clone whose random_state, and those of the estimators in it, are `seed`."""
     estimator = clone(estimator)
-    names = [
-        name
-        for name in estimator.get_params(deep=True)
-        if name == "random_state" or name.endswith("__random_state")
-    ]
-    return estimator.set_params(**dict.fromkeys(names, seed))
+    return estimator.set_params(**dict.fromkeys(random_states(estimator), seed))
+
+
+def with_drawn_seed(estimator: BaseEstimator, rng: np.random.Generator) -> BaseEstimator:
+    """Return a clone as `with_seed` does, with a seed drawn if there is a use for one."""
+    if not random_states(estimator):
+        return clone(estimator)
+    return with_seed(estimator, int(rng.integers(np.iinfo(np.int32).max)))
+
+
+def random_states(estimator: BaseEstimator) -> dict:
+    """Return the random states of an estimator and of those in it, by the names of parameters."""
+    return {
+        name: value
+        for name, value in sorted(estimator.get_params().items())
+        if name.rpartition("__")[2] == "random_state"
+    }
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
+from sklearn.base import clone
+
 KINDS = ("attack", "recommender", "detector", "dataset", "scorer")
 
 Thing = TypeVar("Thing", bound=Callable)
@@ -89,3 +91,8 @@ def find(kind: str, name: str) -> Entry:
     if name not in entries:
         raise ValueError(f"{name!r} is no {kind}; there are {', '.join(entries)}.")
     return entries[name]
+
+
+def clone_or_default(estimator, kind: str, name: str):
+    """Return a clone, or of None the default, by its name: its package need not be imported."""
+    return find(kind, name)() if estimator is None else clone(estimator)

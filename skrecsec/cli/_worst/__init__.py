@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Sequence
 
-from skrecsec.cli._job import make_plan, prepare, run_plan, tell
+from skrecsec.cli._job import make_plan, prepare, run_and_publish, run_plan, tell
 from skrecsec.cli._outcome import Outcome
 from skrecsec.cli._worst._findings import Findings
 from skrecsec.cli._worst._formats import FORMATS
@@ -27,16 +27,12 @@ def find_worst(argv: Sequence[str], *, prog: str, main_prog: str) -> int:
     X, targets = prepare(arguments, parser, what)
     findings = Findings(arguments, main_prog)
     command = [*prog.split(), *argv]
-    try:
-        _try_all(X, targets, findings)
-    except (Exception, KeyboardInterrupt) as error:
-        if isinstance(error, KeyboardInterrupt):
-            error = KeyboardInterrupt()  # whose notes are of units, of which nobody has heard here
-        error.add_note(f"{len(findings.outcomes)} of {what} were finished")
-        if findings.outcomes:
-            _publish(findings, command)
-        raise error from None
-    _publish(findings, command)
+    run_and_publish(
+        lambda: _try_all(X, targets, findings),
+        lambda: _publish(findings, command),
+        lambda: len(findings.outcomes),
+        what,
+    )
     return 0
 
 
