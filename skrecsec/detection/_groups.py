@@ -25,6 +25,9 @@ _MOST_GROUPS, _NOTABLE = 3, 3.0
 # More disjoint groups at such a lift, of mostly other users, are no matter of taste, but campaigns;
 # each has to stand out by so much more then.
 _MOST_TASTE, _MOST_GROUPS_OF_TASTE, _COST_OF_CAMPAIGNS = 7.0, 5, 4.0
+# Of those who rate the items of a campaign, at whatever level, so many give the level; of those who
+# share a taste about half do.
+_LEAST_OF_RATERS = 0.75
 # Kinds of groups: all items of T (0), at least two of them, at least three.
 _KINDS = np.array([0, 2, 3])
 FEWEST_IN_PAIR = 4
@@ -87,17 +90,25 @@ class Search(NamedTuple):
     are_campaigns: bool
 
 
-def search(B, surprise, *, n_seeds: int, max_items: int, n_to_come: int = 0) -> Search:
+def search(
+    B, surprise, *, n_seeds: int, max_items: int, n_to_come: int = 0, ratings=None
+) -> Search:
     """Find groups in a pattern (CSR, ones), and say how.
 
     The lift is the least at which few of them stand out: tastes make them by the dozen, an attack
-    one or two. It is as if so many groups were to come.
+    one or two. It is as if so many groups were to come. The more users there are, the more groups
+    tastes make: among `ratings`, of all levels (CSR), those who rate a campaign's items give the
+    level.
     """
     pairs, floor = _most_surprising_pairs(B, n_seeds)
     groups = grow_groups(
         B, surprise, np.vstack([pairs, _suspicious_pairs(surprise)]), max_items=max_items
     )
-    if _n_of_other_users(at_lift(groups, _MOST_TASTE), B) > _MOST_GROUPS_OF_TASTE:
+    beyond_taste = at_lift(groups, _MOST_TASTE)
+    are_many = _n_of_other_users(beyond_taste, B) > _MOST_GROUPS_OF_TASTE
+    if are_many and ratings is not None:
+        are_many = _n_of_other_users(beyond_taste, B, ratings) > _MOST_GROUPS_OF_TASTE
+    if are_many:
         return Search(LIFT, floor, groups._replace(net=groups.net - _COST_OF_CAMPAIGNS), True)
     for lift in LIFTS:
         weighed = at_lift(groups, lift)
@@ -128,16 +139,22 @@ def disjoint(groups: Groups, least: float = 0.0) -> list[int]:
     return kept
 
 
-def _n_of_other_users(groups, B) -> int:
+def _n_of_other_users(groups, B, ratings=None) -> int:
     """Count disjoint groups that stand out, of which half of the members are in no better one.
 
-    Profiles that share many items make many groups, and are one campaign.
+    Profiles that share many items make many groups, and are one campaign. With all ratings, groups
+    do not count if too few of those who rate as many of the items are members.
     """
     is_member = np.zeros(B.shape[0], dtype=bool)
     n_groups = 0
     for place in disjoint(groups, _NOTABLE):
         items = groups.items[place][groups.items[place] >= 0]
         users = members(B, items, groups.min_items[place])
+        if ratings is not None:
+            n_rated = np.diff(sp.csr_array(ratings[:, items]).indptr)
+            n_raters = np.count_nonzero(n_rated >= groups.min_items[place])
+            if users.size < _LEAST_OF_RATERS * n_raters:
+                continue
         n_groups += bool(2 * (~is_member[users]).sum() >= users.size)
         is_member[users] = True
     return n_groups

@@ -116,11 +116,11 @@ class LockstepDetector(BaseProfileDetector):
     scores.
 
     Where more than five groups of other items, and mostly of other users, stand out at
-    :math:`\lambda = 7`, tastes do not explain them: there are *campaigns*, of many items, by many
-    profiles, with little evidence against each. Then groups need not agree, but stand out by 7
-    nats; what speaks against items is added up and handed on to their raters, and to look-alikes,
-    six times; and fake are members of groups that are more suspect than half of the users by that,
-    too.
+    :math:`\lambda = 7`, and three in four of who rate as many of the items, at whatever level, are
+    members, tastes do not explain them: there are *campaigns*, of many items, by many profiles,
+    with little evidence against each. Then groups need not agree further, but stand out by 7 nats;
+    what speaks against items is added up and handed on to their raters, and to look-alikes, six
+    times; and fake are members of groups that are more suspect than half of the users by that, too.
 
     Time for a level: O(n_seeds (n_users + ratings of the raters of a group)), O(sum of squared row
     sums) for the pairs, and a search of neighbors in eleven dimensions. Memory is O(n_ratings +
@@ -277,7 +277,9 @@ class LockstepDetector(BaseProfileDetector):
             surprise = items.combined
         if "groups" in kinds:
             prior = level_prior(pattern.X, pattern.at_level)
-            result = search(B, surprise, n_seeds=self.n_seeds, max_items=self.max_items)
+            result = search(
+                B, surprise, n_seeds=self.n_seeds, max_items=self.max_items, ratings=pattern.X
+            )
             are_campaigns, groups = result.are_campaigns, result.found
             if not are_campaigns:
                 groups = as_agreed(pattern.X, pattern.at_level, groups, *prior)

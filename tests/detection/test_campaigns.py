@@ -6,6 +6,7 @@ import scipy.sparse as sp
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from skrecsec import LockstepDetector
+from skrecsec.datasets import make_ratings
 from skrecsec.detection import _groups, _items, _spread
 
 
@@ -123,3 +124,25 @@ def test_profiles_that_share_many_items_are_one_campaign(same_users, n_campaigns
     net = np.arange(16.0, 10.0, -1.0)
     groups = _groups.Groups(pairs, np.full(6, 2), np.full(6, 10), np.full(6, 0.1), net)
     assert _groups._n_of_other_users(groups, sp.csr_array(dense)) == n_campaigns
+
+
+@pytest.mark.parametrize(("n_others", "n_campaigns"), [(3, 6), (4, 0)])
+def test_of_who_rates_the_items_of_a_campaign_most_give_the_level(n_others, n_campaigns):
+    # Six groups of ten users and two items; a few others rate both items at another level.
+    pairs = np.arange(12).reshape(6, 2)
+    ratings = np.zeros((6 * (10 + n_others), 12))
+    for place, pair in enumerate(pairs):
+        ratings[10 * place : 10 * (place + 1), pair] = 5
+        ratings[60 + n_others * place : 60 + n_others * (place + 1), pair] = 3
+    groups = _groups.Groups(
+        pairs, np.full(6, 2), np.full(6, 10), np.full(6, 0.1), np.arange(16.0, 10.0, -1.0)
+    )
+    B = sp.csr_array((ratings == 5).astype(float))
+    assert _groups._n_of_other_users(groups, B) == 6
+    assert _groups._n_of_other_users(groups, B, sp.csr_array(ratings)) == n_campaigns
+
+
+@pytest.mark.slow
+def test_tastes_of_many_users_are_no_campaigns():
+    X = make_ratings(12000, 3000, density=0.03, random_state=1)
+    assert (LockstepDetector().fit(X).labels_ == -1).mean() < 0.005
