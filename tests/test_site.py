@@ -1,5 +1,6 @@
-"""The links of the built documentation lead somewhere."""
+"""The links of the built documentation lead somewhere; its search finds what users type."""
 
+import json
 import os
 from html.parser import HTMLParser
 from pathlib import Path
@@ -28,7 +29,11 @@ class _Page(HTMLParser):
 def dead_links(site):
     """Return "page: link" for each link within a site to a file or an anchor that it lacks."""
     site = site.resolve()
-    pages = {path: _Page(path.read_text(encoding="utf-8")) for path in site.rglob("*.html")}
+    pages = {
+        path: _Page(path.read_text(encoding="utf-8"))
+        for path in site.rglob("*.html")
+        if "_static" not in path.parts
+    }
     dead = []
     for path, page in pages.items():
         for link in page.links:
@@ -73,10 +78,39 @@ def test_dead_links(small_site, link, tag):
     assert dead_links(small_site) == [f"index.html: {link}"]
 
 
-@pytest.mark.slow  # after the documentation was built
-def test_links_of_the_documentation():
+@pytest.fixture
+def built_site():
     if not (SITE / "index.html").is_file():
         if os.environ.get("CI"):
             pytest.fail("the documentation is not built")
         pytest.skip("the documentation is not built")
-    assert dead_links(SITE) == []
+    return SITE
+
+
+@pytest.mark.slow  # after the documentation was built
+def test_links_of_the_documentation(built_site):
+    assert dead_links(built_site) == []
+
+
+@pytest.mark.slow  # after the documentation was built
+@pytest.mark.parametrize(
+    ("word", "page"),
+    [
+        ("csv", "audit"),
+        ("implicit", "install"),
+        ("spam", "glossary"),
+        ("shilling", "glossary"),
+        ("fake", "detectors"),
+        ("bot", "glossary"),
+        ("bots", "glossary"),
+        ("trust", "responsible_use"),
+        ("als", "which_recommender"),
+    ],
+)
+def test_search_finds(built_site, word, page):
+    english = pytest.importorskip("sphinx.search.en").SearchEnglish({})
+    text = (built_site / "searchindex.js").read_text(encoding="utf-8")
+    index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
+    found = index["terms"].get(english.stem(word), [])
+    found = found if isinstance(found, list) else [found]
+    assert page in {index["docnames"][number] for number in found}

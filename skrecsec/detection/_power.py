@@ -63,7 +63,8 @@ _POPULARITY = [StrOptions(set(_QUANTILES)), Number(0, 1, closed="both")]
 
 
 @validate_params(
-    {**_CHECKED, "n_targets": [Count()], "popularity": _POPULARITY},
+    _CHECKED
+    | {"n_targets": [Count()], "popularity": _POPULARITY},  # the documentation cannot read ** here
     prefer_skip_nested_validation=True,
 )
 def smallest_visible_attack(
@@ -131,7 +132,11 @@ def smallest_visible_attack(
 
 
 @validate_params(
-    {**_CHECKED, "n_targets": ["array-like"], "popularities": ["array-like"]},
+    _CHECKED
+    | {
+        "n_targets": ["array-like"],
+        "popularities": ["array-like"],
+    },  # the documentation cannot read ** here
     prefer_skip_nested_validation=True,
 )
 def visible_attacks(
