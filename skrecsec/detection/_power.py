@@ -54,6 +54,7 @@ class VisibleAttack(NamedTuple):
     largest: int | None
 
 
+# Joined by |, since Sphinx shows no source of a module that has ** in a decorator's dict.
 _CHECKED = {
     "X": ["array-like", "sparse matrix"],
     "max_share": [Number(0, 1, closed="right")],
@@ -63,8 +64,7 @@ _POPULARITY = [StrOptions(set(_QUANTILES)), Number(0, 1, closed="both")]
 
 
 @validate_params(
-    _CHECKED
-    | {"n_targets": [Count()], "popularity": _POPULARITY},  # the documentation cannot read ** here
+    _CHECKED | {"n_targets": [Count()], "popularity": _POPULARITY},
     prefer_skip_nested_validation=True,
 )
 def smallest_visible_attack(
@@ -132,11 +132,7 @@ def smallest_visible_attack(
 
 
 @validate_params(
-    _CHECKED
-    | {
-        "n_targets": ["array-like"],
-        "popularities": ["array-like"],
-    },  # the documentation cannot read ** here
+    _CHECKED | {"n_targets": ["array-like"], "popularities": ["array-like"]},
     prefer_skip_nested_validation=True,
 )
 def visible_attacks(
