@@ -181,9 +181,7 @@ def table(results):
     lines = [f"{'':<11}" + " ".join(heads) + "   exponent"]
     for step in (step for step in STEPS if any((step, size) in found for size in sizes)):
         cells = [found.get((step, size)) for size in sizes]
-        texts = [
-            f"{c['seconds']:>11.1f} {c['peak']:5.2f}" if c else f"{'-':>17}" for c in cells
-        ]
+        texts = [f"{c['seconds']:>11.1f} {c['peak']:5.2f}" if c else f"{'-':>17}" for c in cells]
         points = [(c["size"], c["seconds"]) for c in cells if c]
         lines.append(f"{step:<11}" + " ".join(texts) + f"   {exponent(points)}")
     return "\n".join(lines)
