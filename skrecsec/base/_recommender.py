@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
-from skrecsec.utils._ranking import check_k, row_blocks, top_k
+from skrecsec.utils._ranking import check_k, score_blocks, top_k
 from skrecsec.utils._scoring import held_out_ranks, hit_share, profiles_for
 from skrecsec.utils._signatures import complete
 from skrecsec.utils.validation import check_ratings
@@ -88,7 +88,7 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
 
         Notes
         -----
-        Works in blocks of rows bounded by scikit-learn's `working_memory`; ranking takes
+        Works in blocks of rows of 64 MiB, or scikit-learn's `working_memory` if less; ranking takes
         O(n_profiles * n_items) time beyond the predictions.
         """
         X = self._check_profiles(X)
@@ -99,7 +99,7 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
             items = np.empty((X.shape[0], k), dtype=np.int64)
         except (MemoryError, ValueError) as error:
             raise ValueError(f"Lists of k={k} items do not fit in memory.") from error
-        for rows in row_blocks(*X.shape):
+        for rows in score_blocks(*X.shape):
             block = X[rows]
             items[rows] = top_k(self._score(block), k, seen=block if exclude_seen else None)
         return items

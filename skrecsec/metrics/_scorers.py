@@ -48,8 +48,8 @@ class HitRatioScorer:
     -----
     The estimator, a recommender or a pipeline that ends in one, predicts for the rows of `X`: the
     genuine profiles that are scored. The items that a profile has rated, as it reaches the
-    recommender, are left out of its ranking. Works in blocks of rows bounded by scikit-learn's
-    ``working_memory``.
+    recommender, are left out of its ranking. Works in blocks of rows of 64 MiB, or
+    scikit-learn's ``working_memory`` if less.
 
     Examples
     --------

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from skrecsec.utils._compiling import jit
-from skrecsec.utils._ranking import mask_seen, row_blocks
+from skrecsec.utils._ranking import mask_seen, score_blocks
 
 # Models score a profile the same in any company, but for the last digits: this share of a score.
 _PRECISION = 1e-9
@@ -47,12 +47,13 @@ def column_thresholds(score: Callable[[object], np.ndarray], X, n_above: np.ndar
     sizes = np.where(n_above < n_unrated, n_above + 1, 0)
     starts = np.concatenate([[0], np.cumsum(sizes)])
     heaps = np.full(starts[-1], -np.inf)
-    for rows in row_blocks(*X.shape):
+    entry = np.where(sizes > 0, -np.inf, np.inf)
+    for rows in score_blocks(*X.shape):
         scores = score(X[rows])
         mask_seen(scores, X[rows])  # there are enough others, so that these do not count
         if np.isnan(scores.max(initial=-np.inf)):
             raise ValueError("Scores contain NaN, so that items cannot be ranked.")
-        _keep_largest(scores, starts, heaps)
+        _keep_largest(scores, starts, heaps, entry)
     thresholds = np.full(X.shape[1], -np.inf)
     kept = np.flatnonzero(sizes)
     thresholds[kept] = lowest = heaps[starts[kept]]
@@ -64,14 +65,18 @@ def column_thresholds(score: Callable[[object], np.ndarray], X, n_above: np.ndar
 
 
 @jit
-def _keep_largest(scores, starts, heaps):
-    """Let the scores of each column into its heap, which has its lowest score at the root."""
+def _keep_largest(scores, starts, heaps, entry):
+    """Let the scores of each column into its heap, which has its lowest score at the root.
+
+    `entry` holds the roots side by side, inf for a column without a heap: most scores are turned
+    away, and the roots themselves lie far apart.
+    """
     for row in range(scores.shape[0]):
         for item in range(scores.shape[1]):
-            start, end = starts[item], starts[item + 1]
             score = scores[row, item]
-            if start == end or score <= heaps[start]:
+            if score <= entry[item]:
                 continue
+            start, end = starts[item], starts[item + 1]
             parent = start
             while True:
                 child = 2 * parent - start + 1
@@ -84,3 +89,4 @@ def _keep_largest(scores, starts, heaps):
                 heaps[parent] = heaps[child]
                 parent = child
             heaps[parent] = score
+            entry[item] = heaps[start]

@@ -106,8 +106,8 @@ class ExposureGate(BaseRecommender):
 
     Fitting takes the recommender's fit, a prediction for all training profiles, in blocks, and
     O(n_users n_items) beyond; memory is O(max_exposure n_ratings + n_items), of which O(n_items) is
-    kept, and a block bounded by scikit-learn's `working_memory`. Beyond the fit of EASE that is a
-    tenth of a second on MovieLens-100K and 3 s on MovieLens-1M, on one core.
+    kept, and a block of 64 MiB, or of scikit-learn's `working_memory` if that is less. Beyond the
+    fit of EASE that is a tenth of a second on MovieLens-100K and 3 s on MovieLens-1M, on one core.
 
     Examples
     --------

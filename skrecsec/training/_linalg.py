@@ -100,17 +100,28 @@ def _row_products(A):
 
 @fast_jit
 def _column_products(A):
-    """Return the lower triangle of A^T A; four rows at a time, to touch the result less often."""
+    """Return the lower triangle of A^T A; above it there may be anything.
+
+    Four rows at a time, to touch the result less often, and two rows of the result, to touch A less
+    often; each entry is added up in the same order wherever it stands.
+    """
     n_rows, n_columns = A.shape
     gram = np.zeros((n_columns, n_columns))
+    n_paired = n_columns - n_columns % 2
     for x in range(0, n_rows - n_rows % 4, 4):
-        for a in range(n_columns):
-            a0 = A[x, a]
-            a1 = A[x + 1, a]
-            a2 = A[x + 2, a]
-            a3 = A[x + 3, a]
-            for b in range(a + 1):
-                gram[a, b] += a0 * A[x, b] + a1 * A[x + 1, b] + a2 * A[x + 2, b] + a3 * A[x + 3, b]
+        for a in range(0, n_paired, 2):
+            a0, b0 = A[x, a], A[x, a + 1]
+            a1, b1 = A[x + 1, a], A[x + 1, a + 1]
+            a2, b2 = A[x + 2, a], A[x + 2, a + 1]
+            a3, b3 = A[x + 3, a], A[x + 3, a + 1]
+            for c in range(a + 2):
+                c0, c1, c2, c3 = A[x, c], A[x + 1, c], A[x + 2, c], A[x + 3, c]
+                gram[a, c] += a0 * c0 + a1 * c1 + a2 * c2 + a3 * c3
+                gram[a + 1, c] += b0 * c0 + b1 * c1 + b2 * c2 + b3 * c3
+        for a in range(n_paired, n_columns):
+            a0, a1, a2, a3 = A[x, a], A[x + 1, a], A[x + 2, a], A[x + 3, a]
+            for c in range(a + 1):
+                gram[a, c] += a0 * A[x, c] + a1 * A[x + 1, c] + a2 * A[x + 2, c] + a3 * A[x + 3, c]
     for x in range(n_rows - n_rows % 4, n_rows):
         for a in range(n_columns):
             for b in range(a + 1):

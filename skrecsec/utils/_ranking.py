@@ -17,10 +17,22 @@ from sklearn.utils import gen_batches
 from skrecsec.utils._compiling import jit
 from skrecsec.utils._sparse import check_compressed
 
-__all__ = ["check_k", "item_ranks", "mask_seen", "rank_pairs", "row_blocks", "top_k"]
+__all__ = [
+    "check_k",
+    "item_ranks",
+    "mask_seen",
+    "rank_pairs",
+    "row_blocks",
+    "score_blocks",
+    "top_k",
+]
 
 # A block of float64 scores, and one temporary of its size in whoever computes it.
 _BYTES_PER_SCORE = 2 * 8
+
+# In MiB. Arrays of at most 32 MiB are used again by the C library; larger ones are given back to
+# the system, which then clears each page anew: up to a third of the time.
+_SCORE_MEMORY = 64
 
 
 def check_k(k) -> int:
@@ -68,6 +80,22 @@ def row_blocks(n_rows: int, n_items: int, working_memory: float | None = None) -
         working_memory = get_config()["working_memory"]
     n_fitting = int(working_memory * 2**20 // (max(1, n_items) * _BYTES_PER_SCORE))
     yield from gen_batches(n_rows, max(1, n_fitting))
+
+
+def score_blocks(n_rows: int, n_items: int, working_memory: float | None = None) -> Iterator[slice]:
+    """Cut rows as `row_blocks` does, but into blocks of no more than 64 MiB unless told otherwise.
+
+    For scores that are looked at once: larger blocks of them are slower.
+
+    Examples
+    --------
+    >>> from skrecsec.utils._ranking import score_blocks
+    >>> len(list(score_blocks(100, 2**16)))
+    2
+    """
+    if working_memory is None:
+        working_memory = min(_SCORE_MEMORY, get_config()["working_memory"])
+    yield from row_blocks(n_rows, n_items, working_memory)
 
 
 def mask_seen(scores: np.ndarray, seen) -> None:
@@ -226,7 +254,7 @@ def rank_pairs(
         Stored entries are rated items: they are masked, and leave the ranking.
 
     working_memory : float, default=None
-        Memory for one block in MiB; None takes ``sklearn.get_config()["working_memory"]``.
+        Memory for one block in MiB; None as in :func:`score_blocks`.
 
     Returns
     -------
@@ -249,7 +277,7 @@ def rank_pairs(
     n_pairs_per_row = np.diff(pairs.indptr)
     rows = np.flatnonzero(n_pairs_per_row)
     ranks = np.empty(pairs.nnz, dtype=np.int64)
-    for block in row_blocks(rows.size, pairs.shape[1], working_memory):
+    for block in score_blocks(rows.size, pairs.shape[1], working_memory):
         block_rows = rows[block]
         scores = score_rows(block_rows)
         block_seen = None if seen is None else seen[block_rows]

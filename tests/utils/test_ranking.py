@@ -11,7 +11,15 @@ from numpy.testing import assert_array_equal
 
 from skrecsec.utils._held_out import held_out_items
 from skrecsec.utils._items import check_item_indices, check_target_items
-from skrecsec.utils._ranking import check_k, item_ranks, mask_seen, rank_pairs, row_blocks, top_k
+from skrecsec.utils._ranking import (
+    check_k,
+    item_ranks,
+    mask_seen,
+    rank_pairs,
+    row_blocks,
+    score_blocks,
+    top_k,
+)
 
 # Few distinct values, so that most examples have ties, also at the last place of the list.
 score_matrices = hnp.arrays(
@@ -235,6 +243,16 @@ def test_row_blocks_follow_the_configuration_of_scikit_learn():
     assert len(list(row_blocks(100, 2**16))) == 1
     with sklearn.config_context(working_memory=2):
         assert len(list(row_blocks(100, 2**16))) == 50
+
+
+def test_score_blocks_are_small_unless_told_otherwise():
+    def first(**options):
+        return next(score_blocks(10**6, 1000, **options)).stop * 1000 * 16 / 2**20
+
+    assert first() == pytest.approx(64, rel=1e-3)
+    assert first(working_memory=200) == pytest.approx(200, rel=1e-3)
+    with sklearn.config_context(working_memory=5):
+        assert first() == pytest.approx(5, rel=1e-2)
 
 
 @pytest.mark.parametrize("n_items", [0, 1, 2, 5])
