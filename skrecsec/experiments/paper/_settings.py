@@ -63,7 +63,7 @@ OWN_ATTACKS = ("CoAttack", "GCoAttack")
 KINDS = ("random", "unpopular")  # of targets
 RECOMMENDERS = ("MF", "AT", "RAT", "TCD")
 DEPLOYED_RECOMMENDERS = ("Popularity", "ItemKNN", "EASE", "ALS", "BPR")
-# Of the literature that the paper names, and of its successors.
+# Of the literature that the paper names, and of its successors; and what this package recommends.
 LITERATURE_DEFENSES = (
     "Huber",
     "Welsch",
@@ -76,6 +76,8 @@ LITERATURE_DEFENSES = (
     "APR",
     "VAT",
     "Weighted",
+    "Bagged",
+    "Recommended",
 )
 KNOWLEDGE = (0.2, 0.4, 0.6, 0.8, 1.0)
 ATTACK_SIZES = (0.01, 0.02, 0.03, 0.04, 0.05)
