@@ -8,7 +8,7 @@ than the gate allows. The last lines say, for each kind of cell, by how much tar
 and how few held-out items are found at least.
 
     python benchmarks/bench_defenses.py --splits PATH --data-home PATH [--dataset ...]
-        [--attack ...] [--design 5 1 shared below mixed hidden] [--size .01 .03] [--seeds 1]
+        [--attack ...] [--design 5 1 shared below mixed hidden] [--size .01 .03] [--seeds 1] [--first-seed 0]
         [--profiles FOLDER] [--json FILE]
 
 `--targets published` takes the paper's targets instead of drawing them. `--profiles` is a folder in
@@ -29,7 +29,11 @@ from skrecsec import ExposureGate, FilteredRecommender, recommended_defense
 from skrecsec.attacks import (
     CopyAttackTransformer,
     EASEAttackTransformer,
+    GTAAttackTransformer,
+    LegUPAttackTransformer,
     NeighborhoodAttackTransformer,
+    PowerItemAttackTransformer,
+    PowerUserAttackTransformer,
     RevAdvAttackTransformer,
     load_poison,
     save_poison,
@@ -42,6 +46,10 @@ ATTACKS = {
     "revadv": RevAdvAttackTransformer,
     "copy": CopyAttackTransformer,
     "neighborhood": NeighborhoodAttackTransformer,
+    "poweruser": PowerUserAttackTransformer,
+    "poweritem": PowerItemAttackTransformer,
+    "gta": GTAAttackTransformer,
+    "legup": LegUPAttackTransformer,
 }
 # How profiles hide: one target; or five, of which each rates two, or rated below the top, or with
 # two levels; or all of that.
@@ -69,6 +77,7 @@ def main():
     parser.add_argument("--size", nargs="*", type=float, default=[0.01, 0.03])
     parser.add_argument("--targets", choices=["drawn", "published"], default="drawn")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--profiles", type=Path, default=None)
     parser.add_argument("--json", type=Path, default=None)
     args = parser.parse_args()
@@ -107,7 +116,7 @@ def designs(args):
         for design in args.design:
             for size in args.size:
                 for attack in args.attack:
-                    for seed in range(args.seeds):
+                    for seed in range(args.first_seed, args.first_seed + args.seeds):
                         yield kind, design, size, attack, seed
 
 
