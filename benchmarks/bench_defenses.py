@@ -8,8 +8,8 @@ than the gate allows. The last lines say, for each kind of cell, by how much tar
 and how few held-out items are found at least.
 
     python benchmarks/bench_defenses.py --splits PATH --data-home PATH [--dataset ...]
-        [--attack ...] [--design 5 1 shared below mixed hidden] [--size .01 .03] [--seeds 1] [--first-seed 0]
-        [--profiles FOLDER] [--json FILE]
+        [--attack ...] [--design 5 1 shared below mixed hidden] [--size .01 .03] [--seeds 1]
+        [--first-seed 0] [--profiles FOLDER] [--json FILE]
 
 `--targets published` takes the paper's targets instead of drawing them. `--profiles` is a folder in
 which the fake profiles are kept, and taken from if they are there.
