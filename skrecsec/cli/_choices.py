@@ -48,12 +48,16 @@ def detectors() -> dict[str, Entry]:
 
 def make_attack(arguments: Namespace, **options):
     """Return the attack that the arguments describe, with further options."""
+    is_evading = arguments.evade != NONE
     return attacks()[arguments.attack](
         attack_size=arguments.attack_size,
         knowledge=arguments.knowledge,
         goal=arguments.goal,
         targets_per_profile=arguments.targets_per_profile,
         target_rating=arguments.target_rating,
+        profile_lengths=arguments.profile_lengths,
+        obfuscation=arguments.obfuscation,
+        evade=detectors()[arguments.evade]() if is_evading else None,
         **options,
     )
 

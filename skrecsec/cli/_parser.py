@@ -141,20 +141,6 @@ def add_threat(group) -> None:
         help="promote the targets or demote them",
     )
     add(
-        "--targets-per-profile",
-        metavar="N",
-        type=positive,
-        default=None,
-        help="how many of the targets a fake profile rates; all if not given",
-    )
-    add(
-        "--target-rating",
-        choices=["top", "near-top", "mixed"],
-        default="top",
-        help="the level that targets are given: the highest, the next one, or both in turn; with "
-        "--goal nuke from the lowest on",
-    )
-    add(
         "--attack-size",
         metavar="SIZE",
         type=_attack_size,
@@ -168,6 +154,47 @@ def add_threat(group) -> None:
         type=fraction,
         default=0.4,
         help="fraction of the users whose profiles the attacker sees, in (0, 1]",
+    )
+    _add_disguise(group)
+
+
+def _add_disguise(group):
+    """Add what says how fake profiles hide."""
+    add = group.add_argument
+    add(
+        "--targets-per-profile",
+        metavar="N",
+        type=positive,
+        default=None,
+        help="how many of the targets a fake profile rates; all if not given",
+    )
+    add(
+        "--target-rating",
+        metavar="LEVEL",
+        type=_target_rating,
+        default="top",
+        help="the level that targets are given: 'top' for the highest, 'near-top' for the next "
+        "one, 'mixed' for both in turn, a number for any of so many; with --goal nuke from the "
+        "lowest on",
+    )
+    add(
+        "--profile-lengths",
+        choices=["fixed", "genuine"],
+        default="fixed",
+        help="whether fake profiles are alike in length, or as genuine ones are",
+    )
+    add(
+        "--obfuscation",
+        choices=["noise", "user-shifting", "popular"],
+        default=None,
+        help="how fillers are blurred: by noise, by another level for each, or by popular items",
+    )
+    add_choice(
+        group,
+        "--evade",
+        [*_choices.detectors(), _choices.NONE],
+        _choices.NONE,
+        "detector that the attacker tries profiles on, and hides from with what is above",
     )
 
 
@@ -309,10 +336,19 @@ def _attack_size(text):
     return _size_as_count(text) if text.strip().isdigit() else _size_as_fraction(text)
 
 
+_number_of_levels = number(
+    int, lambda value: value >= 1, "'top', 'near-top', 'mixed' or a whole number of levels"
+)
+
+
 def _targets(text):
     if text in ("unpopular", "random"):
         return text
     return [item.strip() for item in text.split(",")]
+
+
+def _target_rating(text):
+    return text if text in ("top", "near-top", "mixed") else _number_of_levels(text)
 
 
 def _column(text):

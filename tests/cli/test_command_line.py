@@ -15,6 +15,7 @@ from skrecsec.cli import _job, _page
 from skrecsec.cli._outcome import Outcome
 from skrecsec.cli._parser import as_command, make_parser
 from skrecsec.datasets import make_ratings
+from skrecsec.detection import LockstepDetector
 from skrecsec.experiments import run_by_repeat
 from skrecsec.utils import _registry
 from skrecsec.utils._arguments import OneLineErrorParser
@@ -163,11 +164,29 @@ def test_the_report_explains_its_columns(few, tmp_path, capsys):
 
 
 def test_attacks_hide_as_they_are_told():
+    def attack_of(*options):
+        outcome = Outcome(make_parser("skrecsec").parse_args(options))
+        X = make_ratings(30, 20, density=0.3, random_state=0)
+        (attack,) = _job.make_plan(X, "random", outcome).attacks.values()
+        return attack
+
     options = ["--targets-per-profile", "2", "--target-rating", "mixed", "--filter", "none"]
-    outcome = Outcome(make_parser("skrecsec").parse_args(options))
-    X = make_ratings(30, 20, density=0.3, random_state=0)
-    (attack,) = _job.make_plan(X, "random", outcome).attacks.values()
+    attack = attack_of(*options)
     assert (attack.targets_per_profile, attack.target_rating) == (2, "mixed")
+    assert (attack.profile_lengths, attack.obfuscation, attack.evade) == ("fixed", None, None)
+    attack = attack_of(
+        *["--target-rating", "3", "--profile-lengths", "genuine", "--obfuscation", "noise"],
+        *["--evade", "lockstep"],
+    )
+    assert (attack.target_rating, attack.profile_lengths, attack.obfuscation) == (
+        (3, "genuine", "noise")
+    )
+    assert isinstance(attack.evade, LockstepDetector)
+
+
+def test_an_attack_in_sight_of_a_detector(few, capsys):
+    assert cli.main(["--defense", "none", "--evade", "unrap", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["settings"]["evade"] == "unrap"
 
 
 def test_without_a_defense(few, capsys, tmp_path):
