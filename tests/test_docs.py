@@ -14,6 +14,7 @@ PAGES = [
     "audit.rst",
     "certificates.rst",
     "detectors.rst",
+    "guide/scaling.rst",
     "profile_features.rst",
     "quick_tour.rst",
     "troubleshooting.rst",
