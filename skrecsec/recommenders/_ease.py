@@ -20,6 +20,9 @@ from skrecsec.utils._threads import single_threaded
 # The Gram matrix in float64, inverted in place, and its copy in float32.
 _BYTES_PER_PAIR = 12
 
+# Columns of the weights that are worked on at a time.
+_STRIP = 512
+
 
 @register("recommender", "ease", title="EASE", fits=lambda n_items: has_memory(n_items))
 @complete
@@ -170,7 +173,40 @@ class EASERecommender(BaseInteractionRecommender):
         return np.ones(X.shape[0])
 
     def _score_profiles(self, X):
-        return (X.astype(np.float32) @ self.item_weights_).astype(np.float64)
+        scores = np.empty(X.shape)
+        _add_rows(X.data.astype(np.float32), X.indices, X.indptr, self.item_weights_, scores)
+        return scores
+
+
+@jit
+def _add_rows(data, indices, indptr, table, out):
+    """Write the product of CSR and a table, summed up in the table's precision and in order.
+
+    A strip of the table stays in the cache while all rows pass, of which four are added at a time.
+    """
+    sums = np.empty(_STRIP, dtype=table.dtype)
+    for first in range(0, table.shape[1], _STRIP):
+        end = min(first + _STRIP, table.shape[1])
+        width = end - first
+        for row in range(indptr.size - 1):
+            sums[:] = 0
+            p = indptr[row]
+            while p + 4 <= indptr[row + 1]:
+                # Rows of the table and not of the strip: as such they are contiguous.
+                a, of_a = data[p], table[indices[p], first:end]
+                b, of_b = data[p + 1], table[indices[p + 1], first:end]
+                c, of_c = data[p + 2], table[indices[p + 2], first:end]
+                d, of_d = data[p + 3], table[indices[p + 3], first:end]
+                for j in range(width):
+                    sums[j] = (((sums[j] + a * of_a[j]) + b * of_b[j]) + c * of_c[j]) + d * of_d[j]
+                p += 4
+            while p < indptr[row + 1]:
+                a, of_a = data[p], table[indices[p], first:end]
+                for j in range(width):
+                    sums[j] += a * of_a[j]
+                p += 1
+            for j in range(width):
+                out[row, first + j] = sums[j]
 
 
 @jit

@@ -88,6 +88,23 @@ def test_ease_by_its_formula(ratings):
     assert_allclose(model.predict(ratings), B @ W, atol=1e-5)
 
 
+def test_ease_adds_weights_up_in_order_whatever_the_lengths():
+    """Four weights at a time and the rest, in strips of columns of which the last is short."""
+    rng = np.random.default_rng(0)
+    lengths = [0, 1, 2, 3, 4, 5, 8, 11]
+    items = [rng.permutation(1100)[:length] for length in lengths]
+    X = sp.csr_array(
+        (np.ones(sum(lengths)), np.concatenate(items), np.cumsum([0, *lengths])), (8, 1100)
+    )
+    ease = EASERecommender()
+    ease.item_weights_ = rng.normal(size=(1100, 1100)).astype(np.float32)
+    expected = np.zeros((8, 1100), dtype=np.float32)
+    for row, rated in enumerate(items):
+        for item in rated:
+            expected[row] += ease.item_weights_[item]
+    assert_array_equal(ease._score_profiles(X), expected)
+
+
 def test_ease_weights_are_optimal(ratings):
     """The gradient of the penalised squared error vanishes off the diagonal."""
     B, W = ones(ratings), EASERecommender(20.0).fit(ratings).item_weights_.astype(float)
