@@ -82,16 +82,7 @@ pages_without_siblings = [
     "index",
     "install",
     "quick_tour",
-    "user_guide",
-    "which_recommender",
-    "strongest_attack",
-    "profile_features",
-    "detectors",
     "reproduction",
-    "other_toolkits",
-    "troubleshooting",
-    "glossary",
-    "responsible_use",
     "generated/changelog",
     "generated/contributing",
 ]
@@ -141,7 +132,7 @@ def markdown_as_rst(name, part=None):
 def _prose_as_rst(text):
     text = re.sub(r"<!--.*?-->\n?", "", text)
     text = re.sub(r"`([^`]+)`", r"``\1``", text)
-    text = re.sub(r"\[([^]]+)\]\(docs/(\w+)\.rst\)", r":doc:`\1 <\2>`", text)
+    text = re.sub(r"\[([^]]+)\]\(docs/([\w/]+)\.rst\)", r":doc:`\1 <\2>`", text)
     text = re.sub(r"\[([^]]+)\]\(([^)]+)\)", r"`\1 <\2>`__", text)
 
     def underline(heading):

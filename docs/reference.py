@@ -70,7 +70,8 @@ ROWS = {
     "Extending": (
         "skrecsec.base",
         "Base.*",
-        "{names} and `skrecsec.utils.estimator_checks`, see [CONTRIBUTING](CONTRIBUTING.md)",
+        "{names} and `skrecsec.utils.estimator_checks`, see "
+        "[how to write your own](docs/guide/extending.rst)",
     ),
     "Shell": (
         "skrecsec",

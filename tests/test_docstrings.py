@@ -91,7 +91,7 @@ def test_classes_and_functions_have_an_example(module_name):
         name
         for name in module.__all__
         if not docscrape.get_doc_object(getattr(module, name))["Examples"]
-        # To be subclassed, not used: an example is in CONTRIBUTING.md.
+        # To be subclassed, not used: an example is in docs/guide/extending.rst.
         and not name.startswith("Base")
         and name not in ("Budget", "parametrize_with_checks")
     ]
