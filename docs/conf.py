@@ -82,7 +82,6 @@ pages_without_siblings = [
     "index",
     "install",
     "quick_tour",
-    "reproduction",
     "generated/changelog",
     "generated/contributing",
 ]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import textwrap
 from pathlib import Path
 
 from skrecsec.experiments.paper import _settings
@@ -55,25 +56,41 @@ def csv_table(title, heading, lines):
     return f".. csv-table:: {title}\n   :header: {header}\n   :class: results\n\n{rows}\n"
 
 
+def tabs(parts):
+    """Return a tab for each dataset of which there is something, by name of the dataset."""
+    lines = [".. tab-set::", "   :sync-group: ratings", ""]
+    for dataset, text in parts.items():
+        if text:
+            title = DATASETS[dataset]
+            lines += [f"   .. tab-item:: {title}", f"      :sync: {dataset}", ""]
+            lines += [textwrap.indent(text, " " * 6), ""]
+    return "\n".join(lines)
+
+
 def cells(table):
     """Return the cells of a table, paper against ours, dataset by dataset."""
     across = "knowledge" if table in ("table3", "table3b") else "method"
-    parts = []
+    parts = {}
     for dataset, title in DATASETS.items():
+        tables = []
         for kind, rows in panels(table, read(table, dataset)):
             n = sorted({int(row["n"]) for row in rows})
             repeats = f"{n[-1]} repeats" if n[-1] > 1 else "1 repeat"
-            parts.append(_cells(table, f"{title}, {kind} ({repeats})", rows, across))
-    return "\n".join(parts)
+            tables.append(_cells(table, f"{title}, {kind} ({repeats})", rows, across))
+        parts[dataset] = "\n".join(tables)
+    return tabs(parts)
 
 
 def _cells(table, caption, rows, across):
+    down = "attack"
+    if table.endswith("c"):  # more defenses than there is room for side by side
+        down, across = across, down
     columns = list(dict.fromkeys(row[across] for row in rows))
-    found = {(row["attack"], row[across]): row for row in rows}
+    found = {(row[down], row[across]): row for row in rows}
     heading = ["", *map(_heading, columns)]
     lines = [
         [_heading(line), *(_cell(table, found.get((line, column))) for column in columns)]
-        for line in dict.fromkeys(row["attack"] for row in rows)
+        for line in dict.fromkeys(row[down] for row in rows)
     ]
     return csv_table(caption, heading, lines)
 
@@ -88,12 +105,12 @@ def _cell(table, row):
     if row is None:
         return ""
     ours = f"{row['mean']:.3f}"
-    if row["n"] > 1:
+    if row["n"] > 1 and not table.endswith("c"):
         ours += f" ± {row['ci_high'] - row['mean']:.3f}"
     if is_ahead(table, row):
         # Where whole rows are compared, of TCD and of the paper's own attacks, as elsewhere.
         ours = f"**{ours}**"
-    if table.endswith("b") or "paper" not in row:
+    if table.endswith(("b", "c")) or "paper" not in row:
         return ours  # the paper has no such table
     paper = f"{row['paper']:.3f}" if row["paper"] != "" else NOTHING
     return f"{paper} / {ours}"
@@ -132,8 +149,9 @@ def which():
 def improvements():
     """Return the robustness improvement that follows from tables 3 and 4, and ours."""
     printed = _printed_hit_ratios()
-    parts = []
+    parts = {}
     for dataset, title in DATASETS.items():
+        tables = []
         for kind in ("random", "unpopular"):
             rows = [row for row in read("table4", dataset) if row["targets"] == kind]
             if rows:
@@ -143,8 +161,9 @@ def improvements():
                     for attack, of_attack in _by_attack(rows)
                 ]
                 heading = ["RI", "AT", "RAT", "TCD"]
-                parts.append(csv_table(f"{title}, {KINDS[kind]}", heading, lines))
-    return "\n".join(parts)
+                tables.append(csv_table(f"{title}, {KINDS[kind]}", heading, lines))
+        parts[dataset] = "\n".join(tables)
+    return tabs(parts)
 
 
 def _by_attack(rows):
@@ -198,6 +217,8 @@ def scores():
     lines.append(_score("table5", title, _is(method="TCD")))
     title += ", or the paper's number is within the confidence interval"
     lines.append(_score("table5", title, _is(method="TCD"), in_doubt=True))
+    title = "Table 4, the recommended defense lets targets in at most as often as the paper's TCD"
+    lines.append(_recommended(f"{title}, or as itself without an attack, to within 0.001"))
     return csv_table("", ["Comparison", *DATASETS.values(), "all"], lines)
 
 
@@ -215,6 +236,25 @@ def _score(table, title, is_meant, **options):
     return [title, *(f"{ahead} of {n}" if n else NOTHING for ahead, n in counts)]
 
 
+def _recommended(title):
+    """Count the cells in which the recommended defense lets in no more than it has to."""
+    counts = []
+    for dataset in DATASETS:
+        ours = list(filter(_is(method="Recommended"), read("table4c", dataset)))
+        paper = list(filter(_is(method="TCD"), read("table4", dataset)))
+        printed = {(row["targets"], row["attack"]): row["paper"] for row in paper}
+        clean = {row["targets"]: row["mean"] for row in ours if row["attack"] == "clean"}
+        holds = [
+            row["mean"]
+            <= max(printed[row["targets"], row["attack"]], clean[row["targets"]] + 0.001)
+            for row in ours
+            if row["attack"] != "clean"
+        ]
+        counts.append((sum(holds), len(holds)))
+    counts.append(tuple(map(sum, zip(*counts, strict=True))))
+    return [title, *(f"{held} of {n}" if n else NOTHING for held, n in counts)]
+
+
 FIGURES = {
     "figure4": "Rank shifts of unpopular targets on MF, by attack (the paper's Figure 4).",
     "figure5": "Strength of the attacks on MF by their size, random targets (Figure 5).",
@@ -230,17 +270,17 @@ FIGURES = {
 
 def figure(name):
     """Return the images of a figure, one per dataset, that were made."""
-    parts = []
+    parts = {}
     for dataset, title in DATASETS.items():
         path = RESULTS / f"{name}_{dataset}.png"
         if path.exists():
             caption = FIGURES[name].replace("@", "\\@")
-            parts.append(
+            parts[dataset] = (
                 f".. figure:: /results/{path.name}\n   :alt: {title}. {FIGURES[name]}\n"
                 f"   :width: {'100%' if name in ('figure8', 'figure9') else '70%'}\n\n"
                 f"   {title}. {caption}\n"
             )
-    return "\n".join(parts)
+    return tabs(parts)
 
 
 def commands():
@@ -260,8 +300,10 @@ def files():
         "table4b.rst": cells("table4b"),
         "which.rst": which(),
         "improvements.rst": improvements(),
+        "table4c.rst": cells("table4c"),
         "table5.rst": cells("table5"),
         "table5b.rst": cells("table5b"),
+        "table5c.rst": cells("table5c"),
         "detection.rst": cells("detection"),
         "scores.rst": scores(),
         "commands.rst": commands(),
