@@ -36,6 +36,7 @@ extensions = [
     "sphinx.ext.viewcode",  # [source] leads to this site's own copy
     "sphinx-mathjax-offline",  # brings MathJax along, so that formulas need no network
     "numpydoc",
+    "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
@@ -44,6 +45,7 @@ exclude_patterns = [
     "_build",
     "templates",
     "auto_examples/**/*.ipynb",
+    "generated/backreferences",
     "generated/results",
     "generated/front.rst",  # a part of the first page
 ]
@@ -56,6 +58,8 @@ numpydoc_show_class_members = False  # the class template lists them
 numpydoc_xref_param_type = False
 
 sphinx_gallery_conf = {
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("skrecsec",),
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "download_all_examples": False,
@@ -71,7 +75,11 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["static"]
 html_title = "skrecsec"
+html_favicon = "static/logo.svg"
+copybutton_prompt_text = r">>> |\.\.\. |\$ "  # what is copied can be run
+copybutton_prompt_is_regexp = True
 html_theme_options = {
+    "logo": {"text": "skrecsec", "image_light": "static/logo.svg", "image_dark": "static/logo.svg"},
     "navigation_with_keys": False,
     "show_prev_next": True,
     "show_toc_level": 2,
@@ -107,7 +115,10 @@ def date_of_the_sources():
     return f"{day:%Y-%m-%d}"
 
 
-html_context = {"source_date": date_of_the_sources()}
+html_context = {
+    "default_mode": "auto",  # without it, the theme finds fault with whoever comes first
+    "source_date": date_of_the_sources(),
+}
 
 
 def markdown_as_rst(name, part=None):
@@ -168,7 +179,8 @@ def setup(app):
     app.connect("builder-inited", gallery_thumbnails.make_thumbnails, priority=900)
     app.add_css_file("skrecsec.css")
     generated = DOCS / "generated"
-    write_if_changed(DOCS / "api.rst", reference.api_page())
+    for name, text in reference.api_pages().items():
+        write_if_changed(DOCS / name, text)
     write_if_changed(generated / "front.rst", markdown_as_rst("README.md", "front"))
     write_if_changed(generated / "changelog.rst", markdown_as_rst("CHANGELOG.md"))
     write_if_changed(generated / "contributing.rst", markdown_as_rst("CONTRIBUTING.md"))

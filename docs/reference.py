@@ -1,9 +1,9 @@
 """Lists of public names, made of what the package exports and what is registered.
 
-`conf.py` writes the reference page, ``docs/api.rst``, from ``docs/templates/api.txt``, in which a
-line ``.. names:: MODULE PATTERN`` stands for the public names of a module that match a regular
-expression, but for those that a line before it stands for. ``python docs/reference.py`` renews the
-table in README.md; a test compares it.
+`conf.py` writes the reference pages, ``docs/api.rst`` and ``docs/api``, from
+``docs/templates/api.txt``, in which a line ``.. names:: MODULE PATTERN`` stands for the public
+names of a module that match a regular expression, but for those that a line before it stands for.
+``python docs/reference.py`` renews the table in README.md; a test compares it.
 """
 
 import importlib
@@ -88,8 +88,11 @@ def public_names(module, pattern=".*"):
     return sorted(n for n in importlib.import_module(module).__all__ if re.fullmatch(pattern, n))
 
 
-def api_page():
-    """Return the text of the reference page."""
+def api_pages():
+    """Return the text of the reference pages by path within the documentation, the first one first.
+
+    There is one for each section of the template, named after its label.
+    """
     listed = set()
 
     def block(found):
@@ -97,12 +100,21 @@ def api_page():
         listed.update((found[1], name) for name in new)
         names = "\n   ".join(new)
         return (
-            f".. currentmodule:: {found[1]}\n\n.. autosummary::\n   :toctree: generated\n"
+            f".. currentmodule:: {found[1]}\n\n.. autosummary::\n   :toctree: ../generated\n"
             f"   :nosignatures:\n\n   {names}"
         )
 
     template = (DOCS / "templates" / "api.txt").read_text(encoding="utf-8")
-    return re.sub(r"^\.\. names:: (\S+) (\S+)$", block, template, flags=re.MULTILINE)
+    first, *sections = re.split(r"^(?=\.\. _)", template, flags=re.MULTILINE)
+    pages = {}
+    for section in sections:
+        name = re.match(r"\.\. _([\w-]+):", section)[1]
+        text = re.sub(r"^-+$", lambda line: "=" * len(line[0]), section, flags=re.MULTILINE)
+        pages[f"api/{name.replace('-', '_')}.rst"] = re.sub(
+            r"^\.\. names:: (\S+) (\S+)$", block, text, flags=re.MULTILINE
+        )
+    entries = "\n".join(f"   {path.removesuffix('.rst')}" for path in pages)
+    return {"api.rst": f"{first}.. toctree::\n   :maxdepth: 1\n\n{entries}\n", **pages}
 
 
 def readme_table():

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import pkgutil
+import re
 import tomllib
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from skrecsec import AverageAttackTransformer, MFRecommender
 from skrecsec.base import BaseAttackTransformer, BaseProfileDetector, BaseRecommender
 from skrecsec.detection import ProfileFeatures
 from skrecsec.model_selection import SelfAttackSearchCV
-from skrecsec.utils._documentation import DOCUMENTATION_URL
+from skrecsec.utils import _documentation
 from skrecsec.utils._estimator_checks._tools import make_test_ratings, prepared
 from skrecsec.utils.estimator_checks import expected_failed_checks, parametrize_with_checks
 
@@ -118,18 +119,56 @@ def test_set_output_is_not_offered(cls, ratings):
         make_pipeline(attack, skrecsec.MFRecommender()).set_output(transform="pandas")
 
 
-def test_diagrams_link_to_the_documentation():
+@pytest.fixture
+def publish(monkeypatch):
+    """Return a function that has the package say these addresses."""
+
+    class Metadata(dict):
+        get_all = dict.get
+
+    def say(*urls):
+        found = Metadata({"Project-URL": [*urls]} if urls else {})
+        monkeypatch.setattr(_documentation.metadata, "metadata", lambda name: found)
+        _documentation.documentation_url.cache_clear()
+
+    yield say
+    monkeypatch.undo()
+    _documentation.documentation_url.cache_clear()
+
+
+@pytest.fixture
+def address(publish):
+    """Have the documentation be somewhere."""
+    address = "https://docs.example.org/stable"
+    publish("Source, https://example.org", f"Documentation, {address}")
+    return address
+
+
+def test_diagrams_link_to_the_documentation(address):
     pipeline = make_pipeline(AverageAttackTransformer(), MFRecommender())
     page = pipeline._repr_html_()
     for name in ("attacks.AverageAttackTransformer", "recommenders.MFRecommender"):
-        assert f'href="{DOCUMENTATION_URL}/generated/skrecsec.{name}.html"' in page
-    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
-    assert urls["Documentation"] == DOCUMENTATION_URL
+        assert f'href="{address}/generated/skrecsec.{name}.html"' in page
 
 
-def test_estimators_of_others_do_not_link_to_our_documentation():
+def test_without_an_address_nothing_pretends(publish):
+    """No address of this project stands anywhere but in [project.urls], where there is none yet."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert "urls" not in project
+    publish()
+    assert 'href="None' not in MFRecommender()._repr_html_()
+    assert MFRecommender()._get_doc_link() == ""
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.rst"), *ROOT.glob("skrecsec/**/*.py")]
+    for path in texts:
+        assert not re.search(
+            r"skrecsec\.(readthedocs|github)\.io|github\.com/\w+/skrecsec",
+            path.read_text(encoding="utf-8"),
+        ), path
+
+
+def test_estimators_of_others_do_not_link_to_our_documentation(address):
     class Mine(AverageAttackTransformer):
         pass
 
     Mine.__module__ = "elsewhere"
-    assert DOCUMENTATION_URL not in Mine()._repr_html_()
+    assert address not in Mine()._repr_html_()
