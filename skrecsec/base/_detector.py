@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from skrecsec.utils._compat import Number, StrOptions, _fit_context
 from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
+from skrecsec.utils._html import html_table
 from skrecsec.utils._items import check_item_indices
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._timestamps import align_timestamps
@@ -107,6 +108,40 @@ class SuspiciousGroup:
             f"expected={self.expected:.3g}, score={self.score:.1f})"
         )
 
+    def _repr_html_(self) -> str:
+        return GroupList([self])._repr_html_()
+
+
+class GroupList(list):
+    """A list of groups, which notebooks show as a table."""
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return "<p>No groups: nobody acts alike by more than chance and shared tastes.</p>"
+        return html_table(_HEADING, [_as_row(group) for group in self])
+
+
+# So many users and items of a group are named in a notebook; all of them are in the group itself.
+_MOST_NAMED = 10
+_HEADING = ("users", "items", "rating", "shared items", "who share them", "by chance", "surprise")
+
+
+def _as_row(group):
+    return (
+        _named(group.users),
+        _named(group.items),
+        f"{group.level:g}{' or more' if group.or_more else ''}",
+        f"{group.min_items} of {group.items.size}",
+        str(group.n_users),
+        f"{group.expected:.3g}",
+        f"{group.score:.1f} nats",
+    )
+
+
+def _named(indices):
+    more = f", ... ({indices.size} in all)" if indices.size > _MOST_NAMED else ""
+    return ", ".join(map(str, indices[:_MOST_NAMED])) + more
+
 
 @complete
 class BaseProfileDetector(
@@ -184,7 +219,7 @@ class BaseProfileDetector(
         self.profile_scores_ = scores
         self.offset_ = offset
         self.labels_ = np.where(scores < offset, -1, 1)
-        self.groups_ = self._find_groups(evidence, self.labels_)
+        self.groups_ = GroupList(self._find_groups(evidence, self.labels_))
         return self
 
     def _find_trusted(self, n_users):

@@ -17,7 +17,6 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1
 th, td { padding: .35rem .9rem; text-align: right; border-bottom: 1px solid #8886; }
 th:first-child, td:first-child { text-align: left; }
 thead th { border-bottom: 2px solid #888; }
-.wide { overflow-x: auto; }
 p { overflow-wrap: anywhere; }
 figure { margin: 1.5rem 0; }
 img { max-width: 100%; background: white; border-radius: 6px; }
@@ -34,19 +33,6 @@ def heading(text: str, level: int = 2) -> str:
 def paragraph(text: str) -> str:
     """Return a paragraph."""
     return f"<p>{html.escape(text)}</p>"
-
-
-def table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Return a table."""
-
-    def row(cells, tag):
-        return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
-
-    body = "\n".join(row(cells, "td") for cells in lines)
-    return (
-        f'<div class="wide"><table><thead>{row(heading, "th")}</thead>\n'
-        f"<tbody>{body}</tbody></table></div>"
-    )
 
 
 def definitions(explanations: dict[str, str]) -> str:

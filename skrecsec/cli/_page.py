@@ -9,6 +9,7 @@ from skrecsec.cli._outcome import COLUMNS, K, Outcome
 from skrecsec.cli._ratings import title_of
 from skrecsec.inspection import RankShiftDisplay, RobustnessDisplay
 from skrecsec.metrics import DETECTION_METRICS, METRICS
+from skrecsec.utils._html import html_table
 
 
 def page_of(outcome: Outcome, command: Sequence[str]) -> str:
@@ -121,7 +122,7 @@ def report_page(*, title, summary, heading, lines, explanations, figures, comman
     parts = [
         _html.heading(title, level=1),
         _html.paragraph(summary),
-        _html.table(heading, lines),
+        html_table(heading, lines),
         *map(_html.paragraph, notes),
         _html.definitions(explanations),
         *(_html.figure(*figure) for figure in figures),

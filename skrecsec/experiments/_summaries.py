@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from itertools import combinations
 
 import numpy as np
@@ -9,9 +10,16 @@ import numpy as np
 from skrecsec.experiments._statistics import compare, describe_mean, strength, with_ri
 from skrecsec.experiments._tables import latex_table, markdown_table
 from skrecsec.metrics import DETECTION_METRICS, METRICS
+from skrecsec.utils._html import html_table
 from skrecsec.utils._signatures import complete
 
 _ALL_METRICS = METRICS | DETECTION_METRICS
+# What notebooks show of a study, of recommenders and of detectors.
+_SHOWN = ("test_hr", "target_hr", "average_precision", "recall")
+_LEGEND = (
+    "Means over the repeats, with half the width of their 95% confidence intervals. A star: "
+    "compared with the baseline, or the first detector, a paired t-test has p < 0.05."
+)
 
 
 @complete
@@ -174,6 +182,11 @@ class SummariesMixin:
             A ``tabular`` environment.
         """
         return latex_table(*self._table(metric, baseline))
+
+    def _repr_html_(self) -> str:
+        shown = [metric for metric in _SHOWN if metric in self._metrics(None)]
+        tables = [html_table(*self._table(metric, None)) for metric in shown]
+        return "\n".join([f"<p>{html.escape(repr(self))}</p>", *tables, f"<p>{_LEGEND}</p>"])
 
     def _metrics(self, metric):
         choices = [*(METRICS if self.recommenders else ())]

@@ -1,6 +1,8 @@
 """The contract of detectors: thresholds, trusted users, and groups that know their members."""
 
 import dataclasses
+import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,11 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from skrecsec.attacks import AverageAttackTransformer
 from skrecsec.base import BaseProfileDetector, SuspiciousGroup
+from skrecsec.base._detector import GroupList
+from skrecsec.datasets import make_ratings
+from skrecsec.detection import LockstepDetector
 
 
 @pytest.fixture
@@ -20,6 +26,31 @@ def group():
 
 
 # ------------------------------------------------------------------------------------------ groups
+
+
+def test_notebooks_show_groups_as_a_table(group):
+    more = dataclasses.replace(group, users=np.arange(25), or_more=True)
+    page = GroupList([group, more])._repr_html_()
+    first, second = re.findall("<tr><td>(.*?)</td></tr>", page)
+    assert first.split("</td><td>") == ["2, 5", "0, 2, 3", "4", "2 of 3", "2", "0.123", "7.9 nats"]
+    assert second.startswith("0, 1, 2, 3, 4, 5, 6, 7, 8, 9, ... (25 in all)</td>")
+    assert "4 or more" in second
+    assert group._repr_html_() == GroupList([group])._repr_html_()
+
+
+def test_notebooks_show_that_there_is_no_group():
+    assert "No groups" in GroupList()._repr_html_()
+
+
+def test_the_groups_of_a_detector_are_a_list_that_notebooks_show():
+    X = AverageAttackTransformer(attack_size=12, random_state=0).fit_transform(
+        make_ratings(200, 100, density=0.1, random_state=0)
+    )
+    groups = LockstepDetector().fit(X).groups_
+    assert isinstance(groups, list)
+    assert groups._repr_html_().count("<td>") == 7 * len(groups) > 0
+    assert [repr(group) for group in pickle.loads(pickle.dumps(groups))] == list(map(repr, groups))
+
 
 PROFILES = np.array(
     [

@@ -12,6 +12,7 @@ from scipy import stats
 from skrecsec.experiments import RobustnessStudy
 from skrecsec.experiments._statistics import compare
 from skrecsec.experiments._tables import latex_table, markdown_table
+from skrecsec.utils._html import html_table
 
 N_REPEATS = 6
 RNG = np.random.default_rng(0)
@@ -274,3 +275,22 @@ def test_the_worst_case(study):
         study.worst_case("X")
     with pytest.raises(ValueError, match="goal must be one of 'push', 'nuke', got 'hide'"):
         study.worst_case(goal="hide")
+
+
+def test_notebooks_show_tables(study):
+    page = study._repr_html_()
+    assert "RobustnessStudy: 6 repeats x 2 attacks x 2 recommenders" in page
+    assert page.count("<table>") == 2  # hidden items, targets
+    heading, rows = study._table("target_hr", None)
+    table = html_table(heading, rows)
+    assert table in page
+    assert rows[1][2].endswith("*")
+
+
+def test_what_notebooks_show_is_escaped(study):
+    for record in study.records:
+        record["attack"] = record["attack"].replace("weak", "<script>alert(1)</script>")
+    study.attacks[-1] = "<script>alert(1)</script>"
+    page = study._repr_html_()
+    assert "<script" not in page
+    assert page.count("<th>&lt;script&gt;alert(1)&lt;/script&gt;</th>") == 2

@@ -21,8 +21,9 @@ from skrecsec.cli._audit._findings import (
 )
 from skrecsec.cli._audit._formats import example_table
 from skrecsec.cli._audit._harmless import short, visible
-from skrecsec.cli._html import figure, heading, page, paragraph, table
+from skrecsec.cli._html import figure, heading, page, paragraph
 from skrecsec.inspection import GroupDisplay
+from skrecsec.utils._html import html_table
 
 _LONGEST_ID = 60
 # How many groups have a picture, and how many members are named; JSON and CSV have all.
@@ -55,7 +56,7 @@ def page_of(audit: Audit, command: Sequence[str]) -> str:
         parts += [
             heading("What could have been seen"),
             paragraph(visibility_text(audit)),
-            table(*visibility_table(audit)),
+            html_table(*visibility_table(audit)),
         ]
     parts.append(
         _picture("Scores of all users", _caption(audit), lambda ax: draw_scores(audit, ax))
@@ -79,7 +80,7 @@ def _group(finding, audit, user_names, item_names):
         ),
     ]
     if finding.examples:
-        parts.append(table(*example_table(finding, _LONGEST_ID, _LONGEST_ID)))
+        parts.append(html_table(*example_table(finding, _LONGEST_ID, _LONGEST_ID)))
     if finding.number <= _MOST_PICTURES:
         caption = (
             "Members of the group above, other users with about as many ratings below; the items "
