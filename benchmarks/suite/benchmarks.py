@@ -25,7 +25,7 @@ def make_data():
 
 
 class Import:
-    """In a process of its own."""
+    """In a process of its own, by the clock."""
 
     def timeraw_package(self):
         return "import skrecsec"
