@@ -339,6 +339,25 @@ def test_a_dask_cluster(ratings, expected):
     assert figures(result) == figures(expected)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # Ray's own
+def test_a_ray_cluster(ratings, expected, monkeypatch):
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    ray = pytest.importorskip("ray", reason="needs the extra ray")
+    from ray.util.joblib import register_ray
+
+    register_ray()
+    ray.init(num_cpus=2, include_dashboard=False, object_store_memory=10**8, log_to_driver=False)
+    try:
+        with joblib.parallel_config("ray", n_jobs=2):
+            backend, _ = joblib.parallel.get_active_backend()
+            assert type(backend).__module__.startswith("ray.")
+            result = study(ratings)
+    finally:
+        ray.shutdown()
+    assert figures(result) == figures(expected)
+
+
 # --- records --------------------------------------------------------------------------------------
 
 

@@ -174,3 +174,31 @@ def test_the_package_can_be_imported_and_used(first, variables):
         text=True,
     )
     assert run.stdout == "[[1 2]]\n", run.stderr
+
+
+TWO_WORKERS = """
+from joblib import Parallel, delayed
+from skrecsec import EASERecommender
+X = [[1, 0, 1], [0, 2, 1]]
+Parallel(n_jobs=2)(delayed(EASERecommender().fit)(X) for _ in range(4))
+"""
+
+
+@compiled
+@pytest.mark.slow
+def test_processes_and_their_workers_load_what_another_has_compiled(tmp_path):
+    variables = {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_DEBUG_CACHE": "1"}
+    n_saved, n_loaded = [], []
+    for _ in range(2):
+        run = subprocess.run(
+            [sys.executable, "-c", TWO_WORKERS],
+            env=os.environ | variables,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        n_saved.append(run.stdout.count("data saved to"))
+        n_loaded.append(run.stdout.count("data loaded from"))
+    assert n_saved[0] >= 1
+    assert n_saved[1] == 0
+    assert n_loaded[1] >= 1

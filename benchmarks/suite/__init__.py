@@ -1,0 +1,1 @@
+"""Benchmarks for asv: small, on generated ratings, to be compared between commits."""
