@@ -24,6 +24,7 @@ SECTIONS = {  # folders of examples/
         "plot_worst_case.py",
         "plot_rank_shifts.py",
         "plot_honest_evaluation.py",
+        "plot_movielens_100k.py",
     ],
     "scale": ["plot_grid_search.py", "plot_parallel_cross_validation.py"],
     "extend": ["plot_custom_attack.py", "plot_custom_detector.py", "plot_custom_metric.py"],

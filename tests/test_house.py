@@ -164,13 +164,54 @@ def test_kernels_are_compiled_in_one_module():
     assert users == {"skrecsec.utils._compiling"}
 
 
+def test_importing_the_package_brings_next_to_nothing():
+    code = (
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "import skrecsec\n"
+        "brought = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        "print(brought - sys.stdlib_module_names)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "{'skrecsec'}"
+
+
+def test_the_package_hands_on_what_its_packages_have():
+    packages = ("attacks", "detection", "recommenders")
+    lived_in = {name: f"{TOP}.{package}" for package in packages for name in dir_of(package)}
+    for name in skrecsec.__all__:
+        assert getattr(skrecsec, name).__module__.startswith(lived_in[name] + ".")
+    assert set(skrecsec.__all__) | set(packages) <= set(dir(skrecsec))
+
+
+def dir_of(package):
+    return getattr(skrecsec, package).__all__
+
+
+def test_what_the_package_does_not_have_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'MFRecommenders'"):
+        skrecsec.MFRecommenders  # noqa: B018
+
+
+def test_by_name_there_is_also_what_was_not_imported():
+    code = (
+        "import numpy as np\n"
+        "from skrecsec.recommenders import FilteredRecommender, PopularityRecommender\n"
+        "X = np.tril(np.ones((30, 20)))\n"
+        "print(FilteredRecommender(recommender=PopularityRecommender()).fit(X).detector_)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "LockstepDetector()"
+
+
 def test_importing_brings_nothing_that_is_not_needed():
     heavy = {"torch", "pandas", "polars", "pyarrow", "matplotlib", "implicit", "pytest", "dask"}
     code = (
         # Some versions of scikit-learn bring pandas along.
         "import sys, sklearn.base, sklearn.pipeline, sklearn.model_selection\n"
         "before = set(sys.modules)\n"
-        "import skrecsec, skrecsec.experiments, skrecsec.inspection\n"
+        "import skrecsec.experiments, skrecsec.inspection\n"
+        "from skrecsec import *\n"
         f"print(sorted(({heavy} & set(sys.modules)) - before))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtri
 from scipy.stats import rankdata
-from sklearn.neighbors import NearestNeighbors
 
 from skrecsec.detection._counts import rows_of
 from skrecsec.detection._feature_statistics import (
@@ -33,6 +32,8 @@ def look_alikes(X, at_top) -> np.ndarray:
     at_top : ndarray of bool of shape (n_ratings,)
         Which of them have the highest level.
     """
+    from sklearn.neighbors import NearestNeighbors  # slow to import
+
     n_neighbors = min(RADII[-1], X.shape[0] - 1)
     if n_neighbors == 0:
         return np.empty((X.shape[0], 0), dtype=np.int64)

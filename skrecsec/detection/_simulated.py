@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.base import BaseProfileDetector, SuspiciousGroup
@@ -338,6 +337,8 @@ class SimulatedAttackDetector(BaseProfileDetector):
     def _make_classifier(self):
         if self.classifier is not None:
             return self.classifier
+        from sklearn.ensemble import ExtraTreesClassifier  # slow to import
+
         return ExtraTreesClassifier(
             100, min_samples_leaf=5, max_features=0.5, class_weight="balanced"
         )

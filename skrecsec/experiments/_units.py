@@ -17,10 +17,13 @@ from skrecsec.experiments._memory import peak_memory, reset_peak_memory
 from skrecsec.experiments._records import POISON, Record
 from skrecsec.experiments._workers import work_for
 from skrecsec.model_selection import leave_one_out_split
-from skrecsec.utils._held_out import held_out_items
 from skrecsec.utils._random import spawn_generators
-from skrecsec.utils._ranking import rank_pairs
-from skrecsec.utils._scoring import discounted_gains, hit_share, profiles_for, target_pairs
+from skrecsec.utils._scoring import (
+    discounted_gains,
+    held_out_and_target_ranks,
+    hit_share,
+    profiles_for,
+)
 from skrecsec.utils._shell import describe_error
 from skrecsec.utils._verdicts import judge
 
@@ -188,7 +191,9 @@ def _fit_and_score(task, repeat):
     recommender.fit(training)
     seconds = time.perf_counter() - start
     score_rows = _row_scores(recommender, repeat.X, task.setting.protocol)
-    test_ranks, target_ranks = _ranks(score_rows, repeat)
+    test_ranks, target_ranks = held_out_and_target_ranks(
+        repeat.y, repeat.target_items, score_rows, repeat.X
+    )
     k = task.setting.k
     values = {
         "seconds": seconds,
@@ -215,19 +220,6 @@ def _row_scores(recommender, X, protocol):
         return scores
 
     return in_sample
-
-
-def _ranks(score_rows, repeat):
-    """Rank held-out items and targets in one pass; return two arrays, targets as columns."""
-    X, y, targets = repeat
-    held_out = held_out_items(y, *X.shape)
-    pairs = sp.csr_array(target_pairs(targets, X.shape) + held_out)  # an item can be both
-    pairs.sort_indices()
-    ranks = rank_pairs(pairs, score_rows, seen=X)
-    # From -1 on to 1 on, so that a rank is not taken for an absent entry.
-    ranked = sp.csr_array((ranks + 2, pairs.indices, pairs.indptr), shape=X.shape)
-    users = np.flatnonzero(y >= 0)
-    return ranked[users, y[users]] - 2, ranked[:, targets].toarray() - 2
 
 
 def _compact(ranks, n_items):

@@ -17,7 +17,7 @@ from skrecsec.utils._compat import Count, Fraction, HasMethods, Number, _fit_con
 from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
 from skrecsec.utils._random import spawn_generators
-from skrecsec.utils._scoring import held_out_ranks, hit_share, profiles_for
+from skrecsec.utils._scoring import held_out_and_target_ranks, hit_share, profiles_for
 from skrecsec.utils._signatures import complete
 from skrecsec.utils.validation import check_ratings
 
@@ -195,6 +195,8 @@ class SelfAttackSearchCV(MetaEstimatorMixin, AtomicFitMixin, DocumentationLinkMi
         """Yield the ratings without the hidden ones, these, the targets, and the fake profiles."""
         seeds = rng.integers(2**31, size=2)
         kept, hidden = leave_one_out_split(X, random_state=int(seeds[0]))
+        if (hidden < 0).all():
+            raise ValueError("X: no user has two ratings, so that none can be hidden.")
         targets = rare_items(X, self.n_targets, self.max_raters, rng)
         if self.attacks is None:
             yield kept, hidden, targets, copied_profiles(kept, self.attack_size, targets, rng)
@@ -210,9 +212,9 @@ class SelfAttackSearchCV(MetaEstimatorMixin, AtomicFitMixin, DocumentationLinkMi
         estimator.fit(type(kept)(sp.vstack([kept, fakes], format="csr")))
         seconds = time.perf_counter() - start
         profiles = profiles_for(estimator, kept)
-        _, ranks = held_out_ranks(hidden, profiles.shape, profiles.score_rows, profiles.seen)
-        found = hit_share(ranks, self.k)
-        return found, hit_share(profiles.target_ranks(targets), self.k), seconds
+        ranks = held_out_and_target_ranks(hidden, targets, profiles.score_rows, profiles.seen)
+        found, pushed = (hit_share(some, self.k) for some in ranks)
+        return found, pushed, seconds
 
     def _take_best(self, settings, figures):
         found, pushed, seconds = figures.mean(axis=1).T

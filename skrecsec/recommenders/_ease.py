@@ -211,12 +211,15 @@ def _add_rows(data, indices, indptr, table, out):
 
 @jit
 def _add_pairs(indptr, indices, user_weights, gram):
-    """Add to each pair of items the weights of the users who have both; below the diagonal only."""
+    """Add to each pair of items the weights of the users who have both; below the diagonal only.
+
+    The indices of a user ascend.
+    """
     for user in range(indptr.size - 1):
         for p in range(indptr[user], indptr[user + 1]):
+            row = gram[indices[p]]
             for q in range(indptr[user], p + 1):
-                a, b = indices[p], indices[q]
-                gram[max(a, b), min(a, b)] += user_weights[user]
+                row[indices[q]] += user_weights[user]
 
 
 def _weights(gram):

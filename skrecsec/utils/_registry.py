@@ -7,11 +7,20 @@ else: estimator checks, command line, reference pages and the README's table lis
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
 from sklearn.base import clone
 
-KINDS = ("attack", "recommender", "detector", "dataset", "scorer")
+# Who imports a package has all that it registers; who asks by name need not have imported it.
+_PACKAGES = {
+    "attack": "skrecsec.attacks",
+    "recommender": "skrecsec.recommenders",
+    "detector": "skrecsec.detection",
+    "dataset": "skrecsec.datasets",
+    "scorer": "skrecsec.metrics",
+}
+KINDS = tuple(_PACKAGES)
 
 Thing = TypeVar("Thing", bound=Callable)
 
@@ -76,6 +85,7 @@ def _origin(thing):
 
 def registered(kind: str) -> dict[str, Entry]:
     """Return the entries of a kind by name, in alphabetical order."""
+    import_module(_PACKAGES[kind])
     return dict(sorted(_entries[kind].items()))
 
 

@@ -214,6 +214,43 @@ def target_ranks(
     return ranks.reshape(n_users, targets.size)
 
 
+def held_out_and_target_ranks(
+    y: np.ndarray, targets: np.ndarray, score_rows: ScoreRows, seen
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rank held-out items and targets in one pass, so that nobody is asked for scores twice.
+
+    Parameters
+    ----------
+    y : ndarray of int of shape (n_users,)
+        The held-out item of each user, -1 for none.
+
+    targets : ndarray of int of shape (n_targets,)
+        Distinct items.
+
+    score_rows : callable
+        Returns scores of rows.
+
+    seen : csr_array or csr_matrix of shape (n_users, n_items)
+        Rated items, without stored zeros.
+
+    Returns
+    -------
+    of_held_out : ndarray of int of shape (n_held_out,)
+        In the order of users.
+
+    of_targets : ndarray of int of shape (n_users, n_targets)
+        -1 for a target that was seen.
+    """
+    held_out = held_out_items(y, *seen.shape)
+    pairs = sp.csr_array(target_pairs(targets, seen.shape) + held_out)  # an item can be both
+    pairs.sort_indices()
+    ranks = rank_pairs(pairs, score_rows, seen=seen)
+    # From -1 on to 1 on, so that a rank is not taken for an absent entry.
+    ranked = sp.csr_array((ranks + 2, pairs.indices, pairs.indptr), shape=seen.shape)
+    users = np.flatnonzero(y >= 0)
+    return ranked[users, y[users]] - 2, ranked[:, targets].toarray() - 2
+
+
 def target_pairs(targets: np.ndarray, shape: tuple[int, int]) -> sp.csr_array:
     """Return ones at the targets of all users, in the order of `targets`."""
     indptr = np.arange(shape[0] + 1) * targets.size

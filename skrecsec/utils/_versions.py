@@ -6,8 +6,6 @@ import contextlib
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from skrecsec.utils._compiling import compiled_for
-
 
 def package_version() -> str:
     """Return the version of skrecsec, installed or run from a source tree."""
@@ -34,6 +32,8 @@ def processor() -> dict[str, str]:
     >>> list(processor())
     ['model', 'compiled_for']
     """
+    from skrecsec.utils._compiling import compiled_for  # Numba is not needed for a version
+
     return {"model": _processor_model(), "compiled_for": compiled_for()}
 
 

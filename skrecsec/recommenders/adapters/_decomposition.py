@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.decomposition import TruncatedSVD
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
 from skrecsec.utils._compat import HasMethods, StrOptions
@@ -86,6 +85,8 @@ class DecompositionRecommender(BaseInteractionRecommender):
     def _fit_interactions(self, X):
         decomposition = self.decomposition
         if decomposition is None:
+            from sklearn.decomposition import TruncatedSVD  # slow to import
+
             decomposition = TruncatedSVD(n_components=min(32, X.shape[1]))
         decomposition = clone(decomposition)
         if self.random_state is not None and "random_state" in decomposition.get_params():
