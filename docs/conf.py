@@ -90,6 +90,7 @@ pages_without_siblings = [
     "index",
     "install",
     "quick_tour",
+    "six_tasks",
     "generated/changelog",
     "generated/contributing",
 ]
