@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrecsec.training import _kernels, _kernels_perturbed, _kernels_weighted
+from skrecsec.training import _kernels, _kernels_perturbed, _kernels_tiles, _kernels_weighted
 from skrecsec.training._data import vote_thresholds
 
 
@@ -14,7 +14,7 @@ class SGDSolver:
     With `sigmoid`, ratings are predicted by the logistic function of p . q instead of p . q.
     """
 
-    tile_side = _kernels.TILE
+    tile_side = _kernels_tiles.TILE
 
     def __init__(self, data, user_factors, item_factors, *, learning_rate, reg=0.0, sigmoid=False):
         self.data = data
@@ -59,22 +59,29 @@ class SGDSolver:
 
         With an `AttackTerm`, it then descends the attack loss.
         """
-        n_pseudo_labels = _kernels.sgd_tiles(
-            self.user_factors,
-            self.item_factors,
+        # In tile order, so that a tile is a slice: a tile's rows would lie anywhere otherwise.
+        P = _kernels_tiles.in_tile_order(self.user_factors, plan.user_order)
+        Q = _kernels_tiles.in_tile_order(self.item_factors, plan.item_order)
+        ratings = _kernels_tiles.sort_by_tile(
+            plan.user_order, plan.item_position, self.data.indptr, *self.data.train[1:]
+        )
+        n_pseudo_labels = _kernels_tiles.sgd_tiles(
+            P,
+            Q,
             model,
-            plan.user_order,
-            plan.item_order,
-            plan.item_position,
+            self.data.n_users,
+            self.data.n_items,
             plan.tiles,
-            self.data.indptr,
-            self.data.train.items,
-            self.data.train.ratings,
-            *plan.rest,
+            *ratings,
+            plan.user_position[plan.rest.users],
+            plan.item_position[plan.rest.items],
+            plan.rest.ratings,
             self.data.levels,
             self._thresholds,
             *self._options,
         )
+        self.user_factors[model, plan.user_order] = P[model, : self.data.n_users]
+        self.item_factors[model, plan.item_order] = Q[model, : self.data.n_items]
         if attack is not None:
             self.run_attack(model, attack, rng)
         return n_pseudo_labels
