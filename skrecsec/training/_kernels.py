@@ -18,12 +18,14 @@ def _logistic(score):
 @fast_jit
 def step_size(target, score, learning_rate, sigmoid):
     """Return half the negative gradient of the squared error in the score; 0 without a target."""
-    if target <= 0:
-        return np.float32(0)
     if sigmoid:
+        if target <= 0:
+            return np.float32(0)
         output = _logistic(score)
         return learning_rate * (target - output) * output * (np.float32(1) - output)
-    return learning_rate * (target - score)
+    # Without a branch: which cells of a tile have a target cannot be foreseen.
+    step = learning_rate * (target - score)
+    return step if target > 0 else np.float32(0)
 
 
 @fast_jit
