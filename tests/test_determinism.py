@@ -107,10 +107,10 @@ def test_single_threaded_limits_nests_and_restores(torch_threads):
 def test_a_second_process_does_not_compile_again(tmp_path):
     code = (
         "from skrecsec import TCDRecommender; from skrecsec.datasets import make_ratings;"
-        "from skrecsec.training import _kernels, _linalg;"
+        "from skrecsec.training import _kernels, _kernels_tiles, _linalg;"
         "X = make_ratings(60, 50, density=0.2, random_state=0);"
         "TCDRecommender(8, max_iter=5, random_state=0).fit(X).recommend(X, 3);"
-        "kernels = [_kernels.sgd_pairs, _kernels.sgd_tiles, _kernels.squared_error];"
+        "kernels = [_kernels.sgd_pairs, _kernels_tiles.sgd_tiles, _kernels.squared_error];"
         "kernels += [_linalg.fold_in_rows];"
         "print(sum(sum(kernel.stats.cache_misses.values()) for kernel in kernels))"
     )

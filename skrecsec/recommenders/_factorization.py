@@ -157,7 +157,11 @@ class BaseFactorRecommender(CallbackSupportMixin, BaseRecommender):
             reg=self.reg,
             batch_size=self.batch_size,
             device=self.device,
+            n_threads=self._n_threads(),
         )
+
+    def _n_threads(self):
+        return 1
 
     def _set_factors(self, user_factors, item_factors):
         """Set the fitted factors from those of all models, (n_models, n_rows, n_factors)."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral
 
 import numpy as np
+from joblib import effective_n_jobs
 
 from skrecsec.recommenders._factorization import BaseFactorRecommender
 from skrecsec.training import Epoch, check_pretraining, plan_pairs, plan_tiles
@@ -14,6 +16,10 @@ from skrecsec.utils._signatures import complete
 
 # Pre-training goes on until the typical item has been visited this often (see TCDRecommender).
 _PRETRAIN_VISITS = {"sgd": 26, "adam": 65, "adadelta": 65}
+
+# Cells that pseudo_label_ratio="auto" looks at: so many for each rating, and no fewer than these.
+_CELLS_PER_RATING = 24
+_FEWEST_CELLS = 2**25
 
 
 @register("recommender", "tcd", title="TCD")
@@ -37,7 +43,7 @@ class TCDRecommender(BaseFactorRecommender):
         item has been visited 26 times by ``"sgd"``, 65 times by the mini-batch solvers, but for
         less than half of `max_iter`; see Notes.
 
-    pseudo_label_ratio : float, default=1.0
+    pseudo_label_ratio : float or "auto", default=1.0
         Random share of the cells, in (0, 1], that are looked at for pseudo-ratings in each epoch.
         The cost of an epoch is proportional to it, and below a threshold that depends on the data
         the defense fails: on MovieLens-1M with ``"sgd"``, 0.5 withstands attacks to which 0.2
@@ -62,6 +68,11 @@ class TCDRecommender(BaseFactorRecommender):
 
     batch_size : int, default=2048
         Samples in a mini-batch, and about as many cells in a tile; ``"sgd"`` ignores it.
+
+    n_jobs : int or None, default=None
+        Number of threads of a fit by ``"sgd"``; the mini-batch solvers ignore it. The results do
+        not depend on it. None is one thread, unless a ``joblib.parallel_config`` says otherwise; -1
+        is one for each processor. With a `pseudo_label_ratio` below 1 only pre-training gains.
 
     %(validation)s
 
@@ -156,21 +167,38 @@ class TCDRecommender(BaseFactorRecommender):
     _parameter_constraints: dict = {
         **BaseFactorRecommender._parameter_constraints,
         "n_pretrain_iter": [StrOptions({"auto"}), Number(0, None, closed="left")],
-        "pseudo_label_ratio": [Number(0, 1, closed="right")],
+        "pseudo_label_ratio": [StrOptions({"auto"}), Number(0, 1, closed="right")],
+        "n_jobs": [Integral, None],
     }
 
     def __init__(
-        self, n_factors=128, *, n_pretrain_iter="auto", pseudo_label_ratio=1.0, **training
+        self,
+        n_factors=128,
+        *,
+        n_pretrain_iter="auto",
+        pseudo_label_ratio=1.0,
+        n_jobs=None,
+        **training,
     ):
         super().__init__(n_factors, **training)
         self.n_pretrain_iter = n_pretrain_iter
         self.pseudo_label_ratio = pseudo_label_ratio
+        self.n_jobs = n_jobs
 
     def _check_parameters(self):
         super()._check_parameters()
         check_pretraining(self.n_pretrain_iter, self.max_iter, "the training after it")
+        if self.n_jobs == 0:
+            raise ValueError("n_jobs must not be 0; None or 1 is one thread, -1 all processors.")
+
+    def _n_threads(self):
+        return effective_n_jobs(self.n_jobs)
 
     def _schedule(self, data, solver, rng):
+        share = self.pseudo_label_ratio
+        if share == "auto":
+            share = _affordable_share(data)
+
         def pretrain(fraction):
             solver.run_pairs(plan_pairs(data, rng, fraction))
             return {"n_pseudo_labels": 0}
@@ -178,7 +206,7 @@ class TCDRecommender(BaseFactorRecommender):
         def cooperate():
             n_labels = 0
             for model in range(3):
-                plan = plan_tiles(data, self.pseudo_label_ratio, solver.tile_side, rng)
+                plan = plan_tiles(data, share, solver.tile_side, rng)
                 n_labels += solver.run_tiles(model, plan)
             return {"n_pseudo_labels": n_labels}
 
@@ -196,6 +224,13 @@ class TCDRecommender(BaseFactorRecommender):
         super()._set_factors(user_factors, item_factors)
         self.user_factors_all_ = user_factors
         self.item_factors_all_ = item_factors
+
+
+def _affordable_share(data) -> float:
+    """Return the share of the cells that makes an epoch's cost proportional to the ratings."""
+    n_ratings = data.train.ratings.size + data.validation.ratings.size
+    n_cells = max(_CELLS_PER_RATING * n_ratings, _FEWEST_CELLS)
+    return min(1.0, n_cells / (data.n_users * data.n_items))
 
 
 def _epochs_for_visits(data, n_visits: int) -> float:

@@ -12,7 +12,7 @@ from itertools import pairwise, repeat
 import numpy as np
 import torch
 
-from skrecsec.training import _kernels
+from skrecsec.training import _kernels_tiles
 from skrecsec.training._data import vote_thresholds
 from skrecsec.training._optimisers import OPTIMISERS
 
@@ -191,7 +191,7 @@ class MinibatchSolver:
         for t, (tile, share) in enumerate(zip(plan.tiles, shares, strict=False)):
             users, items = plan.blocks(tile)
             target = np.empty((plan.side, plan.side), dtype=np.float32)
-            _kernels.read_tile_ratings(
+            _kernels_tiles.read_tile_ratings(
                 plan.user_order[users],
                 items.start,
                 plan.item_position,
@@ -215,16 +215,16 @@ class MinibatchSolver:
             return lambda users, items, target: self._add_pseudo_labels(model, users, items, target)
         # On the CPU the compiled kernel does it in a fifth of the time, on the same memory.
         factors = self._factors.numpy()
-        padded = -(-side // _kernels.GROUP) * _kernels.GROUP
+        padded = -(-side // _kernels_tiles.GROUP) * _kernels_tiles.GROUP
         P, Q = np.empty((2, padded, factors.shape[2]), dtype=np.float32)
         votes = np.empty((2, padded, padded), dtype=np.float32)
         levels, thresholds = self.data.levels, self._thresholds.numpy()
-        return lambda users, items, target: _kernels.add_pseudo_labels(
+        return lambda users, items, target: _kernels_tiles.add_pseudo_labels(
             factors, factors, model, users, items, levels, thresholds, P, Q, votes, target
         )
 
     def _add_pseudo_labels(self, model, users, items, target):
-        """Do in torch what `_kernels.add_pseudo_labels` does."""
+        """Do in torch what `_kernels_tiles.add_pseudo_labels` does."""
         rows = self._tensor(np.concatenate([users, items]))
         votes = []
         for other in ((model + 1) % 3, (model + 2) % 3):

@@ -50,7 +50,8 @@ class TilePlan:
     side: int
     user_order: np.ndarray
     item_order: np.ndarray
-    item_position: np.ndarray  # where an item stands in `item_order`
+    user_position: np.ndarray  # where a user stands in `user_order`
+    item_position: np.ndarray  # and an item in `item_order`
     tiles: np.ndarray  # in the order in which they are visited
     rest: Triplets  # visited in between
 
@@ -71,7 +72,7 @@ def plan_tiles(data: RatingData, ratio: float, side: int, rng: np.random.Generat
     """
     user_order = rng.permutation(data.n_users).astype(np.int32)
     item_order = rng.permutation(data.n_items).astype(np.int32)
-    item_position = _inverse_permutation(item_order)
+    user_position, item_position = map(_inverse_permutation, (user_order, item_order))
     n_item_blocks = -(-data.n_items // side)
     n_tiles = -(-data.n_users // side) * n_item_blocks
     n_chosen = max(1, round(ratio * n_tiles))
@@ -80,12 +81,12 @@ def plan_tiles(data: RatingData, ratio: float, side: int, rng: np.random.Generat
         rest = data.train.take(np.empty(0, dtype=np.int64))
     else:
         tiles = rng.choice(n_tiles, n_chosen, replace=False)
-        user_block = _inverse_permutation(user_order)[data.train.users] // side
+        user_block = user_position[data.train.users] // side
         tile_of_rating = user_block.astype(np.int64) * n_item_blocks
         tile_of_rating += item_position[data.train.items] // side
         outside = np.flatnonzero(~_is_in(tile_of_rating, tiles))
         rest = data.train.take(rng.permutation(outside))
-    return TilePlan(side, user_order, item_order, item_position, tiles, rest)
+    return TilePlan(side, user_order, item_order, user_position, item_position, tiles, rest)
 
 
 def _inverse_permutation(order):

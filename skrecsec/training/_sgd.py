@@ -4,23 +4,38 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrecsec.training import _kernels, _kernels_perturbed, _kernels_weighted
+from skrecsec.training import _kernels, _kernels_perturbed, _kernels_tiles, _kernels_weighted
 from skrecsec.training._data import vote_thresholds
+from skrecsec.training._threads import independent_tiles, run_levels, run_side_by_side
 
 
 class SGDSolver:
-    """Stochastic gradient descent, one sample at a time, by compiled kernels on one core.
+    """Stochastic gradient descent, one sample at a time, by compiled kernels.
 
     With `sigmoid`, ratings are predicted by the logistic function of p . q instead of p . q.
+
+    Results do not depend on `n_threads`: models that do not look at one another are trained side by
+    side, and so are tiles that share neither users nor items.
     """
 
-    tile_side = _kernels.TILE
+    tile_side = _kernels_tiles.TILE
 
-    def __init__(self, data, user_factors, item_factors, *, learning_rate, reg=0.0, sigmoid=False):
+    def __init__(
+        self,
+        data,
+        user_factors,
+        item_factors,
+        *,
+        learning_rate,
+        reg=0.0,
+        sigmoid=False,
+        n_threads=1,
+    ):
         self.data = data
         self.user_factors = user_factors
         self.item_factors = item_factors
         self._options = np.float32(learning_rate), np.float32(reg), sigmoid
+        self.n_threads = n_threads
         self._thresholds = vote_thresholds(data, sigmoid)
 
     def run_pairs(self, pairs, attack=None, rng=None):
@@ -28,7 +43,12 @@ class SGDSolver:
 
         With an `AttackTerm`, the first model then descends the attack loss.
         """
-        _kernels.sgd_pairs(self.user_factors, self.item_factors, *pairs, *self._options)
+
+        def train(j):
+            P, Q = self.user_factors[j : j + 1], self.item_factors[j : j + 1]
+            _kernels.sgd_pairs(P, Q, *pairs, *self._options)
+
+        run_side_by_side(train, list(range(len(self.user_factors))), self.n_threads)
         if attack is not None:
             self.run_attack(0, attack, rng)
 
@@ -59,22 +79,41 @@ class SGDSolver:
 
         With an `AttackTerm`, it then descends the attack loss.
         """
-        n_pseudo_labels = _kernels.sgd_tiles(
-            self.user_factors,
-            self.item_factors,
-            model,
-            plan.user_order,
-            plan.item_order,
-            plan.item_position,
-            plan.tiles,
-            self.data.indptr,
-            self.data.train.items,
-            self.data.train.ratings,
-            *plan.rest,
-            self.data.levels,
-            self._thresholds,
-            *self._options,
+        # In tile order, so that a tile is a slice: a tile's rows would lie anywhere otherwise.
+        P = _kernels_tiles.in_tile_order(self.user_factors, plan.user_order)
+        Q = _kernels_tiles.in_tile_order(self.item_factors, plan.item_order)
+        ratings = _kernels_tiles.sort_by_tile(
+            plan.user_order, plan.item_position, self.data.indptr, *self.data.train[1:]
         )
+        rest = (
+            plan.user_position[plan.rest.users],
+            plan.item_position[plan.rest.items],
+            plan.rest.ratings,
+        )
+
+        def train(tiles):
+            return _kernels_tiles.sgd_tiles(
+                P,
+                Q,
+                model,
+                self.data.n_users,
+                self.data.n_items,
+                tiles,
+                *ratings,
+                *rest,
+                self.data.levels,
+                self._thresholds,
+                *self._options,
+            )
+
+        if self.n_threads == 1 or plan.rest.ratings.size > 0:  # which conflict with any tile
+            n_pseudo_labels = train(plan.tiles)
+        else:
+            n_blocks = (padded.shape[1] // self.tile_side for padded in (P, Q))
+            levels = independent_tiles(plan.tiles, *n_blocks)
+            n_pseudo_labels = run_levels(train, levels, self.n_threads)
+        self.user_factors[model, plan.user_order] = P[model, : self.data.n_users]
+        self.item_factors[model, plan.item_order] = Q[model, : self.data.n_items]
         if attack is not None:
             self.run_attack(model, attack, rng)
         return n_pseudo_labels

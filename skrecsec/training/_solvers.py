@@ -28,10 +28,12 @@ def make_solver(
     sigmoid: bool = False,
     batch_size: int,
     device: str = "cpu",
+    n_threads: int = 1,
 ) -> Solver:
     """Return a solver that trains the factors, (n_models, n_rows, n_factors), of users and items.
 
-    For a `learning_rate` of "auto", `sgd_learning_rate` replaces what is usual with ``"sgd"``.
+    For a `learning_rate` of "auto", `sgd_learning_rate` replaces what is usual with ``"sgd"``. No
+    other solver uses `n_threads`.
     """
     if learning_rate == "auto":
         learning_rate = _LEARNING_RATES[name]
@@ -39,7 +41,7 @@ def make_solver(
             learning_rate = sgd_learning_rate
     options: dict[str, Any] = {"learning_rate": learning_rate, "reg": reg, "sigmoid": sigmoid}
     if name == "sgd":
-        return SGDSolver(data, *factors, **options)
+        return SGDSolver(data, *factors, n_threads=n_threads, **options)
     from skrecsec.training._minibatch import MinibatchSolver  # torch takes seconds to import
 
     return MinibatchSolver(

@@ -6,6 +6,7 @@ from numpy.testing import assert_array_equal
 
 from skrecsec import TCDRecommender
 from skrecsec.datasets import make_ratings
+from skrecsec.recommenders import _tcd
 
 
 def is_cooperative(recommender):
@@ -95,3 +96,29 @@ def test_callbacks_are_shown_the_factors_of_the_first_model(solver, ratings):
     user_factors, item_factors = callback.factors[recommender.best_iter_ - 1]
     assert_array_equal(recommender.user_factors_, user_factors)
     assert_array_equal(recommender.item_factors_, item_factors)
+
+
+def test_an_affordable_share_is_all_of_few_cells(ratings):
+    options = {"max_iter": 2, "n_pretrain_iter": 0, "random_state": 0}
+    auto = TCDRecommender(8, pseudo_label_ratio="auto", **options).fit(ratings)
+    every = TCDRecommender(8, **options).fit(ratings)
+    assert_array_equal(auto.user_factors_all_, every.user_factors_all_)
+
+
+@pytest.mark.parametrize(("per_rating", "fewest"), [(3, 1), (1e-9, 4000)])
+def test_an_affordable_share_is_a_number_of_cells(monkeypatch, per_rating, fewest):
+    """So many per rating, those set aside for validation included, but no fewer than some."""
+    monkeypatch.setattr(_tcd, "_CELLS_PER_RATING", per_rating)
+    monkeypatch.setattr(_tcd, "_FEWEST_CELLS", fewest)
+    X = make_ratings(150, 120, density=0.1, random_state=0)
+    share = max(per_rating * X.nnz, fewest) / (150 * 120)
+    assert 0.2 < share < 0.4
+    options = {"max_iter": 2, "n_pretrain_iter": 0, "random_state": 0}
+    auto = TCDRecommender(8, pseudo_label_ratio="auto", **options).fit(X)
+    same = TCDRecommender(8, pseudo_label_ratio=share, **options).fit(X)
+    assert_array_equal(auto.user_factors_all_, same.user_factors_all_)
+
+
+def test_the_share_is_a_number_or_auto(ratings):
+    with pytest.raises(ValueError, match="pseudo_label_ratio"):
+        TCDRecommender(pseudo_label_ratio="all").fit(ratings)

@@ -6,7 +6,7 @@ import scipy.sparse as sp
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from skrecsec.training import _kernels
+from skrecsec.training import _kernels, _kernels_tiles
 from skrecsec.training._data import RatingData, initial_factors
 from skrecsec.training._kernels_perturbed import sgd_perturbed_pairs
 from skrecsec.training._kernels_weighted import (
@@ -193,7 +193,7 @@ def test_read_tile_ratings(rng):
     for tile in plan.tiles:
         users, items = plan.blocks(tile)
         ratings = np.full((12, 12), 7, np.float32)
-        _kernels.read_tile_ratings(
+        _kernels_tiles.read_tile_ratings(
             plan.user_order[users],
             items.start,
             plan.item_position,
