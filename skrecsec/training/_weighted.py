@@ -83,6 +83,8 @@ class WeightedFactorization:
     def _coupling(self, own, other, adjoints, interactions):
         """Return the off-diagonal blocks of the Hessian times the adjoints of the other side."""
         background = own @ (adjoints.T @ other) + own @ (other.T @ adjoints)
+        if self.zero_weight == 1:  # then interactions move the targets of cells only
+            return background - interactions @ adjoints
         indptr, indices, _ = csr_arrays(interactions)
         observed = _observed_coupling(own, other, adjoints, indptr, indices, 1 - self.zero_weight)
         return self.zero_weight * background + observed

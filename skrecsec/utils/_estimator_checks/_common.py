@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from collections.abc import Iterator
 
@@ -193,13 +194,13 @@ def check_failed_fit_leaves_nothing_half(estimator, n_points=10):
     sample = prepared(estimator).fit(other)  # compiles and imports what there is
     n_calls = count_calls(lambda: sample.fit(other))
     n_raised = 0
+    # A fit may take long, and twice as many would be made as are made to fail.
+    fits = {"first": prepared(estimator), "second": prepared(estimator).fit(X)}
     with restored_globals():
         for number in np.unique(np.linspace(1, n_calls, n_points + 1, dtype=int)[:-1]):
             for exception in (ValueError, KeyboardInterrupt):
                 for state in ("first", "second"):
-                    fitted = prepared(estimator)
-                    if state == "second":
-                        fitted.fit(X)
+                    fitted = copy.deepcopy(fits[state])
                     before = _state(fitted, X)
                     place = interrupted(lambda f=fitted: f.fit(other), number, exception)
                     if place is None:
