@@ -87,8 +87,8 @@ def test_a_figure_of_the_paper(data_home, tmp_path, monkeypatch):
     command = shlex.split(FIGURE)
     assert command[:3] == ["python", "-m", "skrecsec.experiments"]
     assert experiments(command[3:]) == 0
-    assert list(Path("results").glob("figure4*.png"))
-    assert list(Path("results").glob("figure4*.csv"))
+    assert list(Path("results").glob("figure6*.png"))
+    assert list(Path("results").glob("figure6*.csv"))
 
 
 @pytest.mark.slow
