@@ -163,6 +163,11 @@ def test_bad_parameters_are_named(search, parameters, message, ratings):
         search.set_params(**parameters).fit(ratings)
 
 
+def test_a_rating_that_could_be_hidden_is_needed(search):
+    with pytest.raises(ValueError, match="no user has two ratings"):
+        search.fit(np.eye(30))
+
+
 def test_rare_items_are_rated_and_have_few_raters():
     X = sp.csr_array([[1, 1, 0, 1, 1], [1, 0, 0, 1, 1], [1, 0, 0, 0, 1]])
     rng = np.random.default_rng(0)

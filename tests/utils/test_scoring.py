@@ -12,12 +12,14 @@ from sklearn.pipeline import Pipeline
 from skrecsec.utils._scoring import (
     as_scores,
     check_estimator,
+    held_out_and_target_ranks,
     held_out_ranks,
     hit_share,
     last_step,
     profiles_for,
     shifts_of_ranks,
     steps_of,
+    target_ranks,
 )
 
 DENSE = np.array([[5.0, 0, 3], [0, 0, 0], [0, 1, 2]])
@@ -223,3 +225,25 @@ def test_masked_scores_are_not_ranked(dtype, expected):
 @pytest.mark.parametrize("make", [np.array, list, pd.DataFrame])
 def test_other_scores_are_taken_as_they_are(make):
     assert_array_equal(as_scores(make([[3, 1], [2, 5]])), [[3, 1], [2, 5]])
+
+
+def test_one_pass_ranks_as_two_do():
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 5, (30, 12)).astype(float)  # with ties
+    seen = rng.random((30, 12)) < 0.3
+    targets = np.array([7, 2, 9])
+    y = np.array([rng.choice(np.flatnonzero(~row)) for row in seen])
+    y[::4] = -1
+    y[1] = np.setdiff1d(targets, np.flatnonzero(seen[1]))[0]  # held out, and a target
+    seen = sp.csr_array(seen.astype(float))
+    asked = []
+
+    def score_rows(rows):
+        asked.extend(rows)
+        return scores[rows]
+
+    of_held_out, of_targets = held_out_and_target_ranks(y, targets, score_rows, seen)
+    assert sorted(asked) == list(range(30))
+    _, expected = held_out_ranks(y, scores.shape, scores.__getitem__, seen)
+    assert_array_equal(of_held_out, expected)
+    assert_array_equal(of_targets, target_ranks(targets, scores.shape, scores.__getitem__, seen))
