@@ -4,7 +4,10 @@ The plain loop is what one would write first: random mini-batches of 2,048 sampl
 and `torch.optim`, pseudo-labels drawn up for all cells before each model's turn. Everything runs on
 one thread, in turns, so that ratios hold on a busy machine.
 
-    SKRECSEC_DATA=... python benchmarks/bench_epochs.py [--repeats 5] [--cornac]
+With `--floor`, cooperative epochs by SGD instead, with one and two threads, against what their five
+products of all cells would take as dense float32 products (two votes, one prediction, two updates).
+
+    SKRECSEC_DATA=... python benchmarks/bench_epochs.py [--repeats 5] [--cornac] [--floor]
 """
 
 import argparse
@@ -14,7 +17,7 @@ import time
 import numpy as np
 import torch
 
-from skrecsec.datasets import fetch_movielens_100k
+from skrecsec.datasets import fetch_movielens_1m, fetch_movielens_100k
 from skrecsec.training._data import RatingData, initial_factors
 from skrecsec.training._minibatch import MinibatchSolver
 from skrecsec.training._plans import plan_pairs, plan_tiles
@@ -145,11 +148,58 @@ def cornac_epoch(X, n_epochs=20):
     return epoch
 
 
+def product_rate(side=1536):
+    """Return how many multiplications and additions a dense product does in a second."""
+    A = np.ones((side, side), np.float32)
+    seconds = []
+    for _ in range(5):
+        start = time.process_time()
+        A @ A
+        seconds.append(time.process_time() - start)
+    return 2 * side**3 / min(seconds)
+
+
+def against_the_floor(name, X, repeats, n_factors=128):
+    """Print seconds of cooperative epochs, by the wall and by the processor, and their floor."""
+    data = RatingData.from_matrix(X, 0.1, np.random.default_rng(0))
+    runs = {}
+    for n_threads in (1, 2):
+        rng = np.random.default_rng(1)
+        factors = initial_factors(3, data.n_users, data.n_items, n_factors, rng)
+        solver = SGDSolver(data, *factors, learning_rate=0.05, n_threads=n_threads)
+        solver.run_pairs(plan_pairs(data, rng))
+        runs[n_threads] = solver, rng, [], []
+    rates = []
+    for _ in range(repeats + 1):  # the first one compiles
+        rates.append(product_rate())
+        for solver, rng, wall, processor in runs.values():
+            start = time.perf_counter(), time.process_time()
+            for j in range(3):
+                solver.run_tiles(j, plan_tiles(data, 1.0, solver.tile_side, rng))
+            wall.append(time.perf_counter() - start[0])
+            processor.append(time.process_time() - start[1])
+    floor = 3 * 5 * 2 * n_factors * data.n_users * data.n_items / max(rates)
+    print(f"{name}: floor {floor:.3f} s, at {max(rates) / 1e9:.0f} GFLOP/s")
+    for n_threads, (solver, _, wall, processor) in runs.items():
+        assert (solver.user_factors == runs[1][0].user_factors).all()
+        best, median = min(wall[1:]), statistics.median(processor[1:])
+        print(
+            f"  {n_threads} thread(s): wall {best:.3f} s at best, processor {median:.3f} s, "
+            f"{median / floor:.2f} x the floor"
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--cornac", action="store_true", help="cornac must be installed")
+    parser.add_argument("--floor", action="store_true")
     args = parser.parse_args()
+    if args.floor:
+        with single_threaded():
+            against_the_floor("MovieLens-100K", fetch_movielens_100k().ratings, args.repeats)
+            against_the_floor("MovieLens-1M", fetch_movielens_1m().ratings, args.repeats)
+        return
     X = fetch_movielens_100k().ratings
     data = RatingData.from_matrix(X, 0.1, np.random.default_rng(0))
     epochs = solvers(data)

@@ -48,7 +48,8 @@ class TCDRecommender(BaseFactorRecommender):
         The cost of an epoch is proportional to it, and below a threshold that depends on the data
         the defense fails: on MovieLens-1M with ``"sgd"``, 0.5 withstands attacks to which 0.2
         succumbs, and 1.0 lets in a tenth of what 0.5 does and finds more held-out items (HR@50 of
-        0.33 instead of 0.25).
+        0.33 instead of 0.25). ``"auto"`` makes an epoch's cost proportional to the ratings where
+        there are many cells; see Notes.
 
     max_iter : int, default=40
         Maximum number of epochs, pre-training included. Training stops earlier once the validation
@@ -115,6 +116,14 @@ class TCDRecommender(BaseFactorRecommender):
     tile are computed when it is reached and never stored. An epoch takes O((n_ratings +
     pseudo_label_ratio n_users n_items) n_factors) time; memory is O((n_users + n_items) n_factors +
     n_ratings).
+
+    With ``pseudo_label_ratio="auto"`` an epoch looks at 24 cells for each rating, and no fewer than
+    33 million cells: at all of them on FilmTrust, MovieLens-100K and MovieLens-1M, so that nothing
+    changes there, and at 0.13 of them where 138,000 users rated 27,000 items 20 million times. That
+    bounds time, not what the share does to quality: with 0.13 of the cells instead of all, HR@50 of
+    held-out items falls from 0.35 to 0.18 on MovieLens-1M, from 0.44 to 0.23 on MovieLens-100K, and
+    from 0.83 to 0.80 on FilmTrust, where 0.13 of the cells are still 11 for each rating (one item
+    held out per user, in-sample, seed 0 for MovieLens-1M, else the mean of seeds 0 and 1).
 
     How far pre-training goes matters. If it is long, the models have learned the fake profiles
     before they vote; if it is short, they vote on items that they know nothing about, and what

@@ -292,21 +292,6 @@ def _tile_updates(P, Q, target, learning_rate, reg, sigmoid):
             s20 = step_size(target[x + 2, y], s20, learning_rate, sigmoid)
             s21 = step_size(target[x + 2, y + 1], s21, learning_rate, sigmoid)
             s22 = step_size(target[x + 2, y + 2], s22, learning_rate, sigmoid)
-            if decay == 0:  # a tenth of the time
-                for k in range(n_factors):
-                    p0 = P[x, k]
-                    p1 = P[x + 1, k]
-                    p2 = P[x + 2, k]
-                    q0 = Q[y, k]
-                    q1 = Q[y + 1, k]
-                    q2 = Q[y + 2, k]
-                    P[x, k] = p0 + s00 * q0 + s01 * q1 + s02 * q2
-                    P[x + 1, k] = p1 + s10 * q0 + s11 * q1 + s12 * q2
-                    P[x + 2, k] = p2 + s20 * q0 + s21 * q1 + s22 * q2
-                    Q[y, k] = q0 + s00 * p0 + s10 * p1 + s20 * p2
-                    Q[y + 1, k] = q1 + s01 * p0 + s11 * p1 + s21 * p2
-                    Q[y + 2, k] = q2 + s02 * p0 + s12 * p1 + s22 * p2
-                continue
             for k in range(n_factors):
                 p0 = P[x, k]
                 p1 = P[x + 1, k]
