@@ -21,8 +21,10 @@ _BETA1, _BETA2 = 0.9, 0.999
 _LAST_WIDTH = 0.2
 # Each surrogate finds new thresholds each time that it has been used so often.
 _USES_OF_THRESHOLDS = 5
-# Lengths of profiles to try, as fractions of the longest one.
-_LENGTHS = (0.4, 0.6, 0.8, 1.0)
+# Lengths of profiles to try, as fractions of the longest one, to promote and to demote.
+_LENGTHS = {1: (0.5, 0.75, 1.0), -1: (0.4, 0.6, 0.8, 1.0)}
+# So many times as many fillers to choose from as a profile needs, at least.
+_CHOICE = 4
 
 # The numbers, their two moments, the gradient and what comes in between.
 BYTES_PER_CELL = 64
@@ -40,8 +42,8 @@ class Selection:
         Of the profiles; targets are in each.
 
     min_raters : int
-        Only items with so many known ratings are fillers; where these are fewer than twice what a
-        profile needs, so many of the items with most known ratings.
+        Only items with so many known ratings are fillers; where these are fewer than four times
+        what a profile needs, so many of the items with most known ratings.
 
     rng : Generator
         Draws the numbers to start from.
@@ -50,7 +52,7 @@ class Selection:
     def __init__(self, counts, budget, min_raters, rng):
         self.budget = budget
         order = candidates_by_popularity(counts, budget)
-        n_candidates = max(2 * budget.n_fillers, (counts[order] >= min_raters).sum())
+        n_candidates = max(_CHOICE * budget.n_fillers, (counts[order] >= min_raters).sum())
         self._allowed = np.sort(order[:n_candidates])
         popularity = np.log1p(counts[self._allowed]) / np.log1p(counts.max())
         noise = rng.normal(0, _NOISE, (budget.n_profiles, self._allowed.size))
@@ -223,7 +225,10 @@ def search_with_length(search, selection, is_free) -> Selection:
     first = 0
     if is_free:
         first = max(1, search.n_steps // 3)
-        trials = [selection.with_budget(budget) for budget in _shorter(selection.budget)]
+        trials = [
+            selection.with_budget(budget)
+            for budget in _shorter(selection.budget, search.listing.sign)
+        ]
         losses = []
         for trial in trials:
             search.run(trial, 0, first)
@@ -233,9 +238,9 @@ def search_with_length(search, selection, is_free) -> Selection:
     return selection
 
 
-def _shorter(budget):
+def _shorter(budget, sign):
     """Return the budget with some lengths of profiles, which all have fillers if it has."""
     n_targets = budget.target_items.size
-    sizes = {round(share * budget.profile_size) for share in _LENGTHS}
+    sizes = {round(share * budget.profile_size) for share in _LENGTHS[sign]}
     lowest = min(n_targets + 1, budget.profile_size)
     return [budget._replace(profile_size=max(size, lowest)) for size in sorted(sizes)]

@@ -192,7 +192,7 @@ k : int, default={{default(k)}}
     Length of the lists that targets are pushed into.
 
 min_raters : int, default={{default(min_raters)}}
-    Fillers have at least so many known ratings. Where such items are fewer than twice the
+    Fillers have at least so many known ratings. Where such items are fewer than four times the
     fillers of a profile, as many of the most rated items may be fillers.
 
 max_iter : int, default={{default(max_iter)}}
@@ -234,9 +234,10 @@ it too much ends in profiles that work on known users alone. So each surrogate h
 the unknown users, drawn from the known ones with replacement, with a share of their pairs of items
 broken up; and items with few known ratings are no fillers.
 
-With ``n_fillers="auto"``, lengths of 0.4, 0.6, 0.8 and 1 times ``"mean"`` are tried for a third of
-the steps each, and that with the lowest loss on the known users goes on. Short profiles are
-stronger on MovieLens, where the mean is above 100, long ones on FilmTrust.
+With ``n_fillers="auto"``, lengths of 0.5, 0.75 and 1 times ``"mean"`` (to demote, of 0.4, 0.6, 0.8
+and 1 times) are tried for a third of the steps each, and that with the lowest loss on the known
+users goes on. Short profiles are stronger on MovieLens, where the mean is above 100, long ones on
+FilmTrust.
 
 The victim is taken to read which items were rated, not how. Fillers are rated with draws from the
 normal distribution of their known ratings, as genuine users would, so that models of ratings are
