@@ -51,6 +51,11 @@ class TCDRecommender(BaseFactorRecommender):
         0.33 instead of 0.25). ``"auto"`` makes an epoch's cost proportional to the ratings where
         there are many cells; see Notes.
 
+    n_jobs : int or None, default=None
+        Number of threads of a fit by ``"sgd"``; the mini-batch solvers ignore it. The results do
+        not depend on it. None is one thread, unless a ``joblib.parallel_config`` says otherwise; -1
+        is one for each processor. With a `pseudo_label_ratio` below 1 only pre-training gains.
+
     max_iter : int, default=40
         Maximum number of epochs, pre-training included. Training stops earlier once the validation
         loss has not improved for 5 epochs.
@@ -69,11 +74,6 @@ class TCDRecommender(BaseFactorRecommender):
 
     batch_size : int, default=2048
         Samples in a mini-batch, and about as many cells in a tile; ``"sgd"`` ignores it.
-
-    n_jobs : int or None, default=None
-        Number of threads of a fit by ``"sgd"``; the mini-batch solvers ignore it. The results do
-        not depend on it. None is one thread, unless a ``joblib.parallel_config`` says otherwise; -1
-        is one for each processor. With a `pseudo_label_ratio` below 1 only pre-training gains.
 
     %(validation)s
 
