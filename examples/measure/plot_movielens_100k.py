@@ -108,9 +108,7 @@ from skrecsec.model_selection import leave_one_out_split
 try:
     ratings = fetch_movielens_100k(download_if_missing=False).ratings
 except OSError:
-    print(
-        "MovieLens-100K is not at hand; without download_if_missing=False it is fetched"
-    )
+    print("MovieLens-100K is not here, and was not to be downloaded")
 else:
     X, y = leave_one_out_split(ratings, random_state=0)
     attack = CoAttackTransformer(target_items="random", random_state=0)
