@@ -158,7 +158,8 @@ def test_without_an_address_nothing_pretends(publish):
     publish()
     assert 'href="None' not in MFRecommender()._repr_html_()
     assert MFRecommender()._get_doc_link() == ""
-    texts = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.rst"), *ROOT.glob("skrecsec/**/*.py")]
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("*.json"), *ROOT.glob("docs/**/*.rst")]
+    texts += ROOT.glob("skrecsec/**/*.py")
     for path in texts:
         assert not re.search(
             r"skrecsec\.(readthedocs|github)\.io|github\.com/\w+/skrecsec",
