@@ -80,6 +80,7 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "  # what is copied can be run
 copybutton_prompt_is_regexp = True
 html_theme_options = {
     "logo": {"text": "skrecsec", "image_light": "static/logo.svg", "image_dark": "static/logo.svg"},
+    "header_links_before_dropdown": 6,  # up to the reference
     "navigation_with_keys": False,
     "show_prev_next": True,
     "show_toc_level": 2,
