@@ -23,6 +23,27 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
     A subclass implements `fit(X, y=None)` and `_score_profiles(X)`, which returns the predicted
     ratings of a block of profiles. Predictions are a pure function of a profile: they depend
     neither on the other rows asked for nor on whether the profile took part in training.
+
+    See Also
+    --------
+    skrecsec.utils.estimator_checks.recommender_checks : What a subclass must pass.
+
+    Examples
+    --------
+    A recommender of what most training profiles have rated:
+
+    >>> from skrecsec.base import BaseRecommender
+    >>> from skrecsec.datasets import make_ratings
+    >>> class MostRatedRecommender(BaseRecommender):
+    ...     def fit(self, X, y=None):
+    ...         self.counts_ = (self._check_ratings(X) > 0).sum(axis=0) * 1.0
+    ...         return self
+    ...
+    ...     def _score_profiles(self, X):
+    ...         return self.counts_ + 0 * X.sum(axis=1)[:, None]
+    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    >>> MostRatedRecommender().fit(X).recommend(X, k=3).shape
+    (100, 3)
     """
 
     @abstractmethod
