@@ -176,7 +176,7 @@ class BaseProfileDetector(
     >>> class EnthusiastDetector(BaseProfileDetector):
     ...     def _judge(self, X, is_trusted):
     ...         is_highest = X == X.data.max(initial=0)
-    ...         shares = is_highest.sum(axis=1) / np.maximum(np.diff(X.indptr), 1)
+    ...         shares = np.ravel(is_highest.sum(axis=1)) / np.maximum(np.diff(X.indptr), 1)
     ...         return -shares, -0.9, None
     >>> EnthusiastDetector().fit_predict([[5, 3, 1, 0], [5, 5, 5, 5], [2, 0, 5, 4]])
     array([ 1, -1,  1])

@@ -32,15 +32,17 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
     --------
     A recommender of what most training profiles have rated:
 
+    >>> import numpy as np
     >>> from skrecsec.base import BaseRecommender
     >>> from skrecsec.datasets import make_ratings
     >>> class MostRatedRecommender(BaseRecommender):
     ...     def fit(self, X, y=None):
-    ...         self.counts_ = (self._check_ratings(X) > 0).sum(axis=0) * 1.0
+    ...         X = self._check_ratings(X)
+    ...         self.counts_ = np.bincount(X.indices, minlength=X.shape[1]) * 1.0
     ...         return self
     ...
     ...     def _score_profiles(self, X):
-    ...         return self.counts_ + 0 * X.sum(axis=1)[:, None]
+    ...         return np.tile(self.counts_, (X.shape[0], 1))
     >>> X = make_ratings(100, 80, density=0.2, random_state=0)
     >>> MostRatedRecommender().fit(X).recommend(X, k=3).shape
     (100, 3)
