@@ -56,6 +56,7 @@ autosummary_generate = True
 autodoc_typehints = "none"  # numpydoc's sections say more
 numpydoc_show_class_members = False  # the class template lists them
 numpydoc_xref_param_type = False
+toc_object_entries_show_parents = "hide"  # the page has the name of the class already
 
 sphinx_gallery_conf = {
     "backreferences_dir": "generated/backreferences",

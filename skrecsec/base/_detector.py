@@ -166,6 +166,20 @@ class BaseProfileDetector(
     See Also
     --------
     skrecsec.utils.estimator_checks.detector_checks : What a subclass must pass.
+
+    Examples
+    --------
+    A detector that suspects those who give the highest rating more often than others do:
+
+    >>> import numpy as np
+    >>> from skrecsec.base import BaseProfileDetector
+    >>> class EnthusiastDetector(BaseProfileDetector):
+    ...     def _judge(self, X, is_trusted):
+    ...         is_highest = X == X.data.max(initial=0)
+    ...         shares = np.ravel(is_highest.sum(axis=1)) / np.maximum(np.diff(X.indptr), 1)
+    ...         return -shares, -0.9, None
+    >>> EnthusiastDetector().fit_predict([[5, 3, 1, 0], [5, 5, 5, 5], [2, 0, 5, 4]])
+    array([ 1, -1,  1])
     """
 
     _parameter_constraints: dict = {

@@ -23,6 +23,29 @@ class BaseRecommender(AtomicFitMixin, DocumentationLinkMixin, BaseEstimator, met
     A subclass implements `fit(X, y=None)` and `_score_profiles(X)`, which returns the predicted
     ratings of a block of profiles. Predictions are a pure function of a profile: they depend
     neither on the other rows asked for nor on whether the profile took part in training.
+
+    See Also
+    --------
+    skrecsec.utils.estimator_checks.recommender_checks : What a subclass must pass.
+
+    Examples
+    --------
+    A recommender of what most training profiles have rated:
+
+    >>> import numpy as np
+    >>> from skrecsec.base import BaseRecommender
+    >>> from skrecsec.datasets import make_ratings
+    >>> class MostRatedRecommender(BaseRecommender):
+    ...     def fit(self, X, y=None):
+    ...         X = self._check_ratings(X)
+    ...         self.counts_ = np.bincount(X.indices, minlength=X.shape[1]) * 1.0
+    ...         return self
+    ...
+    ...     def _score_profiles(self, X):
+    ...         return np.tile(self.counts_, (X.shape[0], 1))
+    >>> X = make_ratings(100, 80, density=0.2, random_state=0)
+    >>> MostRatedRecommender().fit(X).recommend(X, k=3).shape
+    (100, 3)
     """
 
     @abstractmethod
