@@ -24,7 +24,6 @@ from bench_attacks import ATTACKS
 from bench_quality import NAMES, published_split
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-import skrecsec  # noqa: F401  registers the detectors
 from skrecsec.utils._registry import registered
 
 FIGURES = ("AUC", "AP", "recall", "flagged", "targets named", "seconds")

@@ -22,7 +22,6 @@ from pathlib import Path
 
 from bench_quality import NAMES, TARGETS, published_split
 
-import skrecsec  # noqa: F401  registers attacks, recommenders and detectors
 from skrecsec.detection import LockstepDetector
 from skrecsec.experiments import robustness_study
 from skrecsec.recommenders import ImplicitRecommender

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from results_tables import NOTHING, csv_table
 
-import skrecsec  # noqa: F401  registers attacks
 from skrecsec.utils._registry import find, registered
 
 FIGURES = Path(__file__).parent / "strongest_attack.json"

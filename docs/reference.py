@@ -10,7 +10,6 @@ import importlib
 import re
 from pathlib import Path
 
-import skrecsec.metrics  # noqa: F401  its scorers register
 from skrecsec.utils._registry import registered
 
 DOCS = Path(__file__).parent

@@ -164,6 +164,12 @@ def test_kernels_are_compiled_in_one_module():
     assert users == {"skrecsec.utils._compiling"}
 
 
+def printed_by(code):
+    """Return what code prints in a process of its own, where nothing has been imported."""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return run.stdout.strip()
+
+
 def test_importing_the_package_brings_next_to_nothing():
     code = (
         "import sys\n"
@@ -172,8 +178,7 @@ def test_importing_the_package_brings_next_to_nothing():
         "brought = {name.split('.')[0] for name in set(sys.modules) - before}\n"
         "print(brought - sys.stdlib_module_names)"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "{'skrecsec'}"
+    assert printed_by(code) == "{'skrecsec'}"
 
 
 def test_the_package_hands_on_what_its_packages_have():
@@ -200,8 +205,7 @@ def test_by_name_there_is_also_what_was_not_imported():
         "X = np.tril(np.ones((30, 20)))\n"
         "print(FilteredRecommender(recommender=PopularityRecommender()).fit(X).detector_)"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "LockstepDetector()"
+    assert printed_by(code) == "LockstepDetector()"
 
 
 def test_importing_brings_nothing_that_is_not_needed():
@@ -214,5 +218,4 @@ def test_importing_brings_nothing_that_is_not_needed():
         "from skrecsec import *\n"
         f"print(sorted(({heavy} & set(sys.modules)) - before))"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert printed_by(code) == "[]"

@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-# All that registers.
-import skrecsec.attacks
-import skrecsec.datasets
-import skrecsec.detection
-import skrecsec.recommenders  # noqa: F401
 from skrecsec.utils._registry import Entry, registered
 
 NONE = "none"  # what is said instead of the name of a detector, or of a defense

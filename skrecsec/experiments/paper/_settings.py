@@ -8,9 +8,6 @@ from collections.abc import Callable
 from importlib import resources
 from typing import NamedTuple
 
-import skrecsec.attacks
-import skrecsec.detection
-import skrecsec.recommenders  # noqa: F401 - what is imported is registered
 from skrecsec.datasets import fetch_filmtrust, fetch_movielens_1m, fetch_movielens_100k
 from skrecsec.utils._registry import find, registered
 
