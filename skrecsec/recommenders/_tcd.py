@@ -6,7 +6,7 @@ import math
 from numbers import Integral
 
 import numpy as np
-from joblib import effective_n_jobs
+from joblib import cpu_count
 
 from skrecsec.recommenders._factorization import BaseFactorRecommender
 from skrecsec.training import Epoch, check_pretraining, plan_pairs, plan_tiles
@@ -53,8 +53,9 @@ class TCDRecommender(BaseFactorRecommender):
 
     n_jobs : int or None, default=None
         Number of threads of a fit by ``"sgd"``; the mini-batch solvers ignore it. The results do
-        not depend on it. None is one thread, unless a ``joblib.parallel_config`` says otherwise; -1
-        is one for each processor. With a `pseudo_label_ratio` below 1 only pre-training gains.
+        not depend on it. None is one thread, whatever a ``joblib.parallel_config`` says, which is
+        about workers and not about threads of a fit; -1 is one for each processor. With a
+        `pseudo_label_ratio` below 1 only pre-training gains.
 
     max_iter : int, default=40
         Maximum number of epochs, pre-training included. Training stops earlier once the validation
@@ -201,7 +202,9 @@ class TCDRecommender(BaseFactorRecommender):
             raise ValueError("n_jobs must not be 0; None or 1 is one thread, -1 all processors.")
 
     def _n_threads(self):
-        return effective_n_jobs(self.n_jobs)
+        # Not `effective_n_jobs`: on a cluster that is the number of its workers, for each of them.
+        n_jobs = 1 if self.n_jobs is None else self.n_jobs
+        return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
 
     def _schedule(self, data, solver, rng):
         share = self.pseudo_label_ratio

@@ -2,6 +2,7 @@
 
 import threading
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -90,3 +91,13 @@ def test_no_threads_at_all():
     X = make_ratings(20, 15, random_state=0)
     with pytest.raises(ValueError, match="n_jobs"):
         TCDRecommender(n_jobs=0).fit(X)
+
+
+def test_workers_of_a_study_have_a_thread_each():
+    """A cluster counts its own workers, each of which would start as many threads."""
+    with joblib.parallel_config("loky", n_jobs=3):
+        assert joblib.effective_n_jobs(None) == 3
+        assert TCDRecommender()._n_threads() == 1
+    assert TCDRecommender(n_jobs=2)._n_threads() == 2
+    assert TCDRecommender(n_jobs=-1)._n_threads() == joblib.cpu_count()
+    assert TCDRecommender(n_jobs=-1000)._n_threads() == 1
