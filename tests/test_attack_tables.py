@@ -1,6 +1,5 @@
 """The tables of the page about the strongest attack say what was measured."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -11,16 +10,13 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 @pytest.fixture(scope="module")
-def tables():
+def tables(module_at):
     """Return the module that makes the tables."""
     sys.path.insert(0, str(DOCS))
     try:
-        spec = importlib.util.spec_from_file_location("attack_tables", DOCS / "attack_tables.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        return module_at(DOCS / "attack_tables.py")
     finally:
         sys.path.remove(str(DOCS))
-    return module
 
 
 def cell(attack, seed, target_hr, precision, **setting):

@@ -1,6 +1,5 @@
 """Every page of the site and the HTML reports in a browser, wide and narrow."""
 
-import importlib.util
 import os
 from pathlib import Path
 
@@ -15,12 +14,9 @@ PIXEL = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
 @pytest.fixture(scope="module")
-def tool():
+def tool(module_at):
     """Return tools/open_pages.py as a module."""
-    spec = importlib.util.spec_from_file_location("open_pages", ROOT / "tools" / "open_pages.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at(ROOT / "tools" / "open_pages.py")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The examples in the documentation run, and print what is written there."""
 
 import doctest
-import importlib.util
 import re
 import textwrap
 from pathlib import Path
@@ -49,12 +48,9 @@ def test_what_one_writes_oneself_passes_its_checks(number):
 
 
 @pytest.fixture(scope="module")
-def conf():
+def conf(module_at):
     """Return the configuration of the site, as a module."""
-    spec = importlib.util.spec_from_file_location("skrecsec_docs_conf", ROOT / "docs" / "conf.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_at(ROOT / "docs" / "conf.py")
 
 
 def test_the_first_page_has_a_part_of_the_readme(conf):

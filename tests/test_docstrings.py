@@ -2,7 +2,6 @@
 
 import configparser
 import importlib
-import importlib.util
 import inspect
 import pkgutil
 import re
@@ -112,10 +111,12 @@ def test_modules_and_all_that_they_define_are_documented(module_name):
     assert not undocumented
 
 
-def test_api_reference_lists_exactly_the_public_names():
+def test_api_reference_lists_exactly_the_public_names(module_at):
     module = None
     listed = set()
-    for line in "\n".join(docs_module("reference").api_pages().values()).splitlines():
+    for line in "\n".join(
+        module_at(ROOT / "docs" / "reference.py").api_pages().values()
+    ).splitlines():
         if found := re.match(r"\.\. currentmodule:: (\S+)", line):
             module = found[1]
         elif found := re.fullmatch(r" {3}([A-Za-z]\w*)", line):
@@ -128,20 +129,12 @@ def test_api_reference_lists_exactly_the_public_names():
     assert listed == public
 
 
-def test_the_readme_lists_what_there_is():
-    reference = docs_module("reference")
+def test_the_readme_lists_what_there_is(module_at):
+    reference = module_at(ROOT / "docs" / "reference.py")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert text == reference.readme(), "run python docs/reference.py"
     for name in (*skrecsec.__all__, *registered("attack"), *registered("scorer")):
         assert f"`{name}`" in text
-
-
-def docs_module(name):
-    """Return a module of the documentation, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_top_level_names_are_those_of_the_subpackages():

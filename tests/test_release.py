@@ -1,6 +1,5 @@
 """What is released: one version everywhere, a description that needs no checkout, a recipe."""
 
-import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -17,12 +16,9 @@ CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def description():
+def description(module_at):
     """Return the function of setup.py that makes the description of a README."""
-    spec = importlib.util.spec_from_file_location("skrecsec_setup", ROOT / "setup.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.description
+    return module_at(ROOT / "setup.py").description
 
 
 @pytest.fixture(scope="module")
