@@ -20,8 +20,10 @@ from skrecsec.utils._compat import (
     _fit_context,
     validate_parameter_constraints,
 )
+from skrecsec.utils._compiling import jit
+from skrecsec.utils._held_out import held_out_items
 from skrecsec.utils._items import check_target_items
-from skrecsec.utils._random import spawn_generators, with_drawn_seed
+from skrecsec.utils._random import drawn_seed, spawn_generators, with_seed
 from skrecsec.utils._ranking import check_k, row_blocks, top_k
 from skrecsec.utils._registry import clone_or_default, register
 from skrecsec.utils._signatures import complete
@@ -54,13 +56,18 @@ class BaggedRecommender(BaseRecommender):
     list_size : int, default=50
         Number of items in the list of each model, N'.
 
+    keep_models : bool, default=True
+        Whether the models are kept. If not, the ratings are, and each block of predictions fits the
+        models anew, one after the other, with the same result: for more of them than memory has
+        room for.
+
     random_state : int, RandomState instance or None, default=None
         Determines the subsets, and the seeds of the models.
 
     Attributes
     ----------
     estimators_ : list of recommender
-        The fitted models.
+        The fitted models; empty if they are not kept.
 
     subsets_ : ndarray of int of shape (n_estimators, n_subset_users)
         The rows of the training matrix that each was fitted to, ascending.
@@ -81,8 +88,9 @@ class BaggedRecommender(BaseRecommender):
     An item's score is the share of the models that list it among their `list_size` best unrated
     ones; of equal shares the more popular item is first.
 
-    Fitting takes `n_estimators` fits to `max_users` profiles, of which all models are kept; a
-    prediction takes `n_estimators` predictions and one block of votes.
+    Fitting takes `n_estimators` fits to `max_users` profiles; a prediction takes `n_estimators`
+    predictions, of models that are not kept as many fits for each block of rows, and one block of
+    votes.
 
     Subsets are drawn without replacement among the users with ratings. What `certify` proves is
     said in :ref:`certificates`.
@@ -103,6 +111,7 @@ class BaggedRecommender(BaseRecommender):
         "n_estimators": [Count()],
         "max_users": [Count(), Fraction()],
         "list_size": [Count()],
+        "keep_models": ["boolean"],
         "random_state": ["random_state"],
     }
 
@@ -113,12 +122,14 @@ class BaggedRecommender(BaseRecommender):
         n_estimators=10,
         max_users=0.2,
         list_size=50,
+        keep_models=True,
         random_state=None,
     ):
         self.recommender = recommender
         self.n_estimators = n_estimators
         self.max_users = max_users
         self.list_size = list_size
+        self.keep_models = keep_models
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
@@ -130,37 +141,51 @@ class BaggedRecommender(BaseRecommender):
         X = self._check_ratings(X)
         users = np.flatnonzero(np.diff(X.indptr))
         size = min(as_count(self.max_users, users.size), users.size)
-        template = clone_or_default(self.recommender, "recommender", "ease")
+        self._template = clone_or_default(self.recommender, "recommender", "ease")
         streams = spawn_generators(self.random_state, self.n_estimators)
         self.subsets_ = np.array([np.sort(rng.choice(users, size, False)) for rng in streams])
-        self.estimators_ = [
-            with_drawn_seed(template, rng).fit(X[rows])
-            for rng, rows in zip(streams, self.subsets_, strict=True)
-        ]
+        self._seeds = [drawn_seed(self._template, rng) for rng in streams]
+        self._ratings = None if self.keep_models else X
+        fitted = self._fitted(X)
+        first = next(fitted)  # also of models that are not kept, so that errors are raised here
+        self.estimators_ = [first, *fitted] if self.keep_models else []
         self.n_users_ = users.size
         return self
 
+    def _fitted(self, X):
+        """Yield the models, fitted one after the other."""
+        for seed, rows in zip(self._seeds, self.subsets_, strict=True):
+            yield with_seed(self._template, seed).fit(X[rows])
+
+    def _models(self):
+        return self.estimators_ if self._ratings is None else self._fitted(self._ratings)
+
     def _score_profiles(self, X):
-        scores = self._votes(X) / len(self.estimators_)
-        # Less than one vote.
-        return scores + self.item_popularity_ / (2 * len(self.estimators_))
+        return self._shares(self._votes(X))
+
+    def _shares(self, votes):
+        """Return the shares of votes, with less than one vote for what is popular."""
+        n_models = len(self.subsets_)
+        return votes / n_models + self.item_popularity_ / (2 * n_models)
 
     def _votes(self, X):
         """Return how many models list each item for each of a block of profiles."""
         votes = np.zeros(X.shape, dtype=np.int64)
-        rows = np.arange(X.shape[0])[:, np.newaxis]
-        for estimator in self.estimators_:
-            items = top_k(np.asarray(estimator.predict(X)), self.list_size, seen=X)
-            row, place = np.nonzero(items >= 0)
-            votes[rows[row, 0], items[row, place]] += 1
+        for model in self._models():
+            _count(top_k(np.asarray(model.predict(X)), self.list_size, seen=X), votes)
         return votes
 
-    def certify(self, X, *, n_fakes=(1,), target_items=None, k=50, confidence=0.999) -> Bunch:
+    def certify(
+        self, X, y=None, *, n_fakes=(1,), target_items=None, k=50, confidence=0.999
+    ) -> Bunch:
         """Say what of the lists stays, and from how many fakes on targets can be listed.
 
         Parameters
         ----------
         %(profiles)s
+
+        y : array-like of int, sparse matrix or HeldOut, default=None
+            Held-out items of the profiles, as in `score`; None asks about none.
 
         n_fakes : array-like of int of shape (n_sizes,), default=(1,)
             Numbers of fake profiles to ask about.
@@ -182,6 +207,9 @@ class BaggedRecommender(BaseRecommender):
 
             n_kept : ndarray of int of shape (n_profiles, n_sizes)
                 At least so many of the `k` items recommended to a profile stay among them.
+            n_hits : ndarray of int of shape (n_profiles, n_sizes) or None
+                At least so many of its held-out items are among the `k` items recommended. Divided
+                by `k`, their mean is the certified precision; None without `y`.
             safe_fakes : ndarray of int of shape (n_profiles, n_targets)
                 Up to so many fakes cannot list a target, at most 10000; -1 where it may be listed
                 without any.
@@ -199,7 +227,7 @@ class BaggedRecommender(BaseRecommender):
         has to be that number, since a fraction of more users would be more. Nothing is promised to
         profiles without ratings.
 
-        O(k^2) time for each profile and size, besides the predictions.
+        O(k^2) time for each profile and size, besides one prediction of each model.
 
         Examples
         --------
@@ -213,26 +241,36 @@ class BaggedRecommender(BaseRecommender):
         """
         X = self._check_profiles(X)
         sizes, targets, k = self._check_questions(n_fakes, target_items, k, confidence)
-        n_models, subset = len(self.estimators_), self.subsets_.shape[1]
+        held_out = None if y is None else held_out_items(y, *X.shape)
+        n_models, subset = self.subsets_.shape
         n_bounds = 2 * max(1, X.shape[0]) * X.shape[1]
         bounds = confidence_bounds(n_models, (1 - confidence) / n_bounds)
         shares = clean_share(self.n_users_, subset, sizes)
         ladder = clean_share(self.n_users_, subset, np.arange(_MAX_FAKES + 1))
         n_kept = np.zeros((X.shape[0], sizes.size), dtype=np.int64)
+        n_hits = np.zeros((X.shape[0], sizes.size), dtype=np.int64)
         safe = np.full((X.shape[0], targets.size), -1, dtype=np.int64)
         for rows in row_blocks(*X.shape):
             votes = self._votes(X[rows])
-            listed, others = _split(votes, self.recommend(X[rows], k), bounds)
-            for place, share in enumerate(shares):
-                n_kept[rows, place] = kept_items(listed, others, share, self.list_size)
+            lists = top_k(self._shares(votes), k, seen=X[rows])
+            n_kept[rows] = self._certified(votes, _marked(lists, votes.shape), k, bounds, shares)
+            if held_out is not None:
+                relevant = held_out[rows].toarray() > 0
+                n_hits[rows] = self._certified(votes, relevant, k, bounds, shares)
             for place, target in enumerate(targets):
                 lower, upper = _against(votes, target, bounds, k)
                 safe[rows, place] = safe_fakes(lower, upper, ladder)
         is_empty = np.diff(X.indptr) == 0
-        n_kept[is_empty] = 0
+        n_kept[is_empty] = n_hits[is_empty] = 0
         safe[X[:, targets].toarray() > 0] = _MAX_FAKES
         safe[is_empty] = -1
-        return Bunch(n_kept=n_kept, safe_fakes=safe)
+        return Bunch(n_kept=n_kept, n_hits=None if y is None else n_hits, safe_fakes=safe)
+
+    def _certified(self, votes, chosen, k, bounds, shares):
+        """Return how many of the chosen items are listed for certain, (n_rows, n_sizes)."""
+        listed, others = _bounded(votes, chosen, bounds, k)
+        kept = [kept_items(listed, others, share, self.list_size) for share in shares]
+        return np.array(kept, dtype=np.int64).reshape(len(shares), -1).T
 
     def _check_questions(self, n_fakes, target_items, k, confidence):
         validate_parameter_constraints(
@@ -250,22 +288,35 @@ class BaggedRecommender(BaseRecommender):
         return sizes, targets, check_k(k)
 
 
-def _split(votes, lists, bounds):
-    """Return lower bounds of what is listed and upper bounds of the best of the rest, descending.
+@jit
+def _count(items, votes):
+    """Add a vote for each item of each row's list, which ends in -1 where it is short."""
+    for row in range(items.shape[0]):
+        for item in items[row]:
+            if item >= 0:
+                votes[row, item] += 1
+
+
+def _marked(lists, shape):
+    """Return where the items of lists are."""
+    marked = np.zeros(shape, dtype=bool)
+    row, place = np.nonzero(lists >= 0)
+    marked[row, lists[row, place]] = True
+    return marked
+
+
+def _bounded(votes, chosen, bounds, k):
+    """Return lower bounds of the k best chosen items and upper bounds of the others, descending.
 
     Places without an item count as items that nobody votes for.
     """
-    k = lists.shape[1]
-    lower, upper = bounds
-    rows = np.arange(votes.shape[0])[:, np.newaxis]
-    listed = np.where(lists >= 0, lower[votes[rows, np.maximum(lists, 0)]], 0.0)
-    rest = votes.copy()
-    row, place = np.nonzero(lists >= 0)
-    rest[row, lists[row, place]] = -1
-    best = -np.sort(-rest, axis=1)[:, :k]
-    others = np.zeros((votes.shape[0], k))
-    others[:, : best.shape[1]] = np.where(best >= 0, upper[np.maximum(best, 0)], 0.0)
-    return -np.sort(-listed, axis=1), others
+    parts = []
+    for of_part, bound in zip((chosen, ~chosen), bounds, strict=True):
+        best = np.full((votes.shape[0], k), -1)
+        found = -np.sort(-np.where(of_part, votes, -1), axis=1)[:, :k]
+        best[:, : found.shape[1]] = found
+        parts.append(np.where(best >= 0, bound[np.maximum(best, 0)], 0.0))
+    return parts
 
 
 def _against(votes, target, bounds, k):

@@ -36,12 +36,13 @@ def confidence_bounds(n_trials: int, alpha: float) -> tuple[np.ndarray, np.ndarr
 
 
 def kept_items(listed, others, share, n_places: int) -> np.ndarray:
-    """Return how many of the items of a list stay in it, whatever the fakes do.
+    """Return how many of chosen items are in a list of k, whatever the fakes do.
 
     Parameters
     ----------
     listed : ndarray of shape (n_rows, k)
-        Lower bounds of the probabilities of the items listed, descending.
+        Lower bounds of the probabilities of the k best of the chosen items, descending: those
+        listed without fakes, say, or those held out.
 
     others : ndarray of shape (n_rows, k)
         Upper bounds of those of the k best other items, descending.
@@ -55,7 +56,7 @@ def kept_items(listed, others, share, n_places: int) -> np.ndarray:
     Returns
     -------
     n_kept : ndarray of int of shape (n_rows,)
-        At least so many stay.
+        At least so many are listed.
 
     Notes
     -----

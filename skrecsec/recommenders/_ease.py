@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy.sparse as sp
 from scipy.linalg import lapack
 from sklearn.utils import Bunch
 
 from skrecsec.recommenders._ease_certificate import Attack, certify
+from skrecsec.recommenders._ease_few_users import FewUsersWeights
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
 from skrecsec.utils._compat import Count, Number, validate_parameter_constraints
 from skrecsec.utils._compiling import jit
@@ -19,6 +21,9 @@ from skrecsec.utils._threads import single_threaded
 
 # The Gram matrix in float64, inverted in place, and its copy in float32.
 _BYTES_PER_PAIR = 12
+
+# By way of the users where items are so many times as many.
+_FEW_USERS = 8
 
 # Columns of the weights that are worked on at a time.
 _STRIP = 512
@@ -55,7 +60,9 @@ class EASERecommender(BaseInteractionRecommender):
 
     Fitting takes O(n_items^3 + sum of squared profile lengths) time and 12 bytes times n_items^2 of
     memory, 4 of them to keep; whether that is to be had is checked before. A prediction takes
-    O(n_ratings n_items). It reads which items were rated, not how.
+    O(n_ratings n_items). For at most an eighth as many users as items the weights are kept as a
+    product: fitting takes O(n_users^2 n_items) time and 20 bytes times n_users n_items, a
+    prediction O(n_profiles n_users n_items). It reads which items were rated, not how.
 
     Raising what a few fake profiles rate takes them far less far than with models of squared error:
     what they add to a target's scores is bounded: `certify` says how far, and :ref:`certificates`
@@ -81,12 +88,37 @@ class EASERecommender(BaseInteractionRecommender):
         self.interactions = interactions
 
     def _fit_interactions(self, X):
-        _check_memory(X.shape[1])
-        gram = np.zeros((X.shape[1], X.shape[1]))
-        _add_pairs(X.indptr, X.indices, self._weights_of_users(X), gram)
-        gram.flat[:: gram.shape[0] + 1] += self.reg
+        n_users, n_items = X.shape
+        is_few = n_users * _FEW_USERS <= n_items
+        # Two tables of the few users in float64, and a copy in float32.
+        _check_memory(n_items, 20 * n_users * n_items if is_few else _BYTES_PER_PAIR * n_items**2)
+        user_weights = self._weights_of_users(X)
         with single_threaded():
-            self.item_weights_ = _weights(gram)
+            if is_few:
+                values = np.repeat(np.sqrt(user_weights), np.diff(X.indptr))
+                B = sp.csr_array((values, X.indices, X.indptr), shape=X.shape)
+                self._item_weights = FewUsersWeights(B, self.reg)
+            else:
+                gram = np.zeros((n_items, n_items))
+                _add_pairs(X.indptr, X.indices, user_weights, gram)
+                gram.flat[:: n_items + 1] += self.reg
+                self._item_weights = _weights(gram)
+
+    @property
+    def item_weights_(self):
+        """Weights from the rated item (row) to the scored one (column), 0 on the diagonal.
+
+        Those of few users are computed whenever they are asked for.
+        """
+        if not hasattr(self, "_item_weights"):
+            raise AttributeError(f"This {type(self).__name__} is not fitted: it has no weights.")
+        if isinstance(self._item_weights, FewUsersWeights):
+            return self._item_weights.dense()
+        return self._item_weights
+
+    @item_weights_.setter
+    def item_weights_(self, weights):
+        self._item_weights = weights
 
     def certify(self, X, target_items, *, n_fakes=1, profile_size=None, k=50) -> Bunch:
         r"""Bound how many users can be made to list a target, whatever the fake profiles rate.
@@ -174,7 +206,15 @@ class EASERecommender(BaseInteractionRecommender):
 
     def _score_profiles(self, X):
         scores = np.empty(X.shape)
-        _add_rows(X.data.astype(np.float32), X.indices, X.indptr, self.item_weights_, scores)
+        if not isinstance(self._item_weights, FewUsersWeights):
+            _add_rows(X.data.astype(np.float32), X.indices, X.indptr, self._item_weights, scores)
+            return scores
+        few = self._item_weights
+        by_item = few.by_item
+        _add_overlaps(
+            X.data, X.indices, X.indptr, by_item.data, by_item.indices, by_item.indptr,
+            few.table, few.own, scores,
+        )  # fmt: skip
         return scores
 
 
@@ -207,6 +247,41 @@ def _add_rows(data, indices, indptr, table, out):
                 p += 1
             for j in range(width):
                 out[row, first + j] = sums[j]
+
+
+@jit
+def _add_overlaps(data, indices, indptr, by_data, by_users, by_indptr, table, own, out):
+    """Write the products of profiles and few users, times a table, in its precision and in order.
+
+    Less what a profile's own items get of themselves.
+    """
+    n_users, n_items = table.shape
+    overlaps = np.empty(n_users, dtype=table.dtype)
+    sums = np.empty(n_items, dtype=table.dtype)
+    for row in range(indptr.size - 1):
+        overlaps[:] = 0
+        for p in range(indptr[row], indptr[row + 1]):
+            for q in range(by_indptr[indices[p]], by_indptr[indices[p] + 1]):
+                overlaps[by_users[q]] += data[p] * by_data[q]
+        sums[:] = 0
+        user = 0
+        while user + 4 <= n_users:
+            a, of_a = overlaps[user], table[user]
+            b, of_b = overlaps[user + 1], table[user + 1]
+            c, of_c = overlaps[user + 2], table[user + 2]
+            d, of_d = overlaps[user + 3], table[user + 3]
+            for j in range(n_items):
+                sums[j] = (((sums[j] + a * of_a[j]) + b * of_b[j]) + c * of_c[j]) + d * of_d[j]
+            user += 4
+        while user < n_users:
+            a, of_a = overlaps[user], table[user]
+            for j in range(n_items):
+                sums[j] += a * of_a[j]
+            user += 1
+        for p in range(indptr[row], indptr[row + 1]):
+            sums[indices[p]] -= data[p] * own[indices[p]]
+        for j in range(n_items):
+            out[row, j] = sums[j]
 
 
 @jit
@@ -246,9 +321,9 @@ def has_memory(n_items: int) -> bool:
     return available is None or _BYTES_PER_PAIR * n_items**2 <= available
 
 
-def _check_memory(n_items):
-    if not has_memory(n_items):
-        needed, available = _BYTES_PER_PAIR * n_items**2, available_memory() or 0
+def _check_memory(n_items, needed):
+    available = available_memory()
+    if available is not None and needed > available:
         raise ValueError(
             f"EASERecommender needs {needed / 2**30:.1f} GiB for {n_items} items, of which "
             f"{available / 2**30:.1f} GiB are available: drop items with few ratings, or use "

@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
 from skrecsec.utils._compat import Count, Number
+from skrecsec.utils._compiling import jit
 from skrecsec.utils._ranking import row_blocks, top_k
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -70,28 +71,68 @@ class ItemKNNRecommender(BaseInteractionRecommender):
 
     def _fit_interactions(self, X):
         by_item = sp.csr_array(X.T)
-        norms = np.sqrt(np.diff(by_item.indptr))
+        n_neighbors = min(self.n_neighbors, X.shape[1])
         blocks = [
-            _nearest(by_item, X, rows, norms, self.shrinkage, min(self.n_neighbors, X.shape[1]))
+            _nearest(by_item, X, rows, self.shrinkage, n_neighbors)
             for rows in row_blocks(X.shape[1], X.shape[1])
         ]
         self.similarities_ = sp.csr_array(sp.vstack(blocks, format="csr"))
 
     def _score_profiles(self, X):
         check_structure(self.similarities_, "similarities_")
-        return (X @ self.similarities_.T).toarray()
+        if self.similarities_.shape != (X.shape[1], X.shape[1]):
+            raise ValueError(f"similarities_ of shape {self.similarities_.shape} do not fit.")
+        table = sp.csr_array(self.similarities_.T)
+        scores = np.zeros(X.shape)
+        _add_similarities(
+            X.indptr, X.indices, X.data, table.indptr, table.indices, table.data, scores
+        )
+        return scores
 
 
-def _nearest(by_item, X, rows, norms, shrinkage, n_neighbors):
+def _nearest(by_item, X, rows, shrinkage, n_neighbors):
     """Return the similarities of a block of items to their neighbors."""
-    common = (by_item[rows] @ X).toarray()
-    scale = norms[rows, np.newaxis] * norms + shrinkage
-    similarities = np.divide(common, scale, out=np.zeros_like(common), where=common > 0)
     # Who has nobody in common is no neighbor, and nobody is their own.
-    similarities[similarities == 0] = -np.inf
-    items = np.arange(rows.start, rows.stop)
-    similarities[np.arange(items.size), items] = -np.inf
+    similarities = np.full((rows.stop - rows.start, X.shape[1]), -np.inf)
+    _fill_similarities(
+        by_item.indptr, by_item.indices, X.indptr, X.indices, rows.start, shrinkage, similarities
+    )
     neighbors = top_k(similarities, n_neighbors)
     row, place = np.nonzero(neighbors >= 0)
     column = neighbors[row, place]
-    return sp.csr_array((similarities[row, column], (row, column)), shape=common.shape)
+    return sp.csr_array((similarities[row, column], (row, column)), shape=similarities.shape)
+
+
+@jit
+def _fill_similarities(item_indptr, raters, indptr, indices, first, shrinkage, similarities):
+    """Write the similarities of a block of items to all that have a rater in common with them."""
+    n_items = similarities.shape[1]
+    norms = np.sqrt(np.diff(item_indptr))
+    common = np.zeros(n_items, dtype=np.int64)
+    found = np.empty(n_items, dtype=np.int64)
+    for place in range(similarities.shape[0]):
+        item = first + place
+        n_found = 0
+        for p in range(item_indptr[item], item_indptr[item + 1]):
+            user = raters[p]
+            for q in range(indptr[user], indptr[user + 1]):
+                other = indices[q]
+                if common[other] == 0:
+                    found[n_found] = other
+                    n_found += 1
+                common[other] += 1
+        for other in found[:n_found]:
+            if other != item:
+                scale = norms[item] * norms[other] + shrinkage
+                similarities[place, other] = common[other] / scale
+            common[other] = 0
+
+
+@jit
+def _add_similarities(indptr, indices, data, table_indptr, table_indices, table_data, scores):
+    """Add the product of CSR and a CSR table to an array, in order."""
+    for row in range(indptr.size - 1):
+        sums = scores[row]
+        for p in range(indptr[row], indptr[row + 1]):
+            for q in range(table_indptr[indices[p]], table_indptr[indices[p] + 1]):
+                sums[table_indices[q]] += data[p] * table_data[q]

@@ -29,9 +29,12 @@ def with_seed(estimator: BaseEstimator, seed: int) -> BaseEstimator:
 
 def with_drawn_seed(estimator: BaseEstimator, rng: np.random.Generator) -> BaseEstimator:
     """Return a clone as `with_seed` does, with a seed drawn if there is a use for one."""
-    if not random_states(estimator):
-        return clone(estimator)
-    return with_seed(estimator, int(rng.integers(np.iinfo(np.int32).max)))
+    return with_seed(estimator, drawn_seed(estimator, rng))
+
+
+def drawn_seed(estimator: BaseEstimator, rng: np.random.Generator) -> int:
+    """Return a seed for `with_seed`, drawn if there is a use for one, 0 otherwise."""
+    return int(rng.integers(np.iinfo(np.int32).max)) if random_states(estimator) else 0
 
 
 def random_states(estimator: BaseEstimator) -> dict:

@@ -5,7 +5,9 @@ from math import comb
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from scipy.stats import binom
+from sklearn.base import clone
 
 from skrecsec import BaggedRecommender, BPRRecommender, ItemKNNRecommender, PopularityRecommender
 from skrecsec.recommenders import _bagging_bounds as bounds
@@ -25,6 +27,17 @@ def listed_by(shares, k):
     return np.argsort(-shares, kind="stable")[:k]
 
 
+def certified(clean, chosen, k, share, list_size):
+    """Return how many of chosen items are certified, by exact probabilities."""
+    parts = np.zeros((2, 1, k))
+    for part, items in zip(
+        parts, (chosen, np.setdiff1d(np.arange(clean.size), chosen)), strict=True
+    ):
+        best = np.sort(clean[items])[::-1][:k]
+        part[0, : best.size] = best
+    return bounds.kept_items(*parts, share, list_size)[0]
+
+
 @pytest.mark.parametrize(
     ("list_size", "k", "rates"),
     [
@@ -37,7 +50,8 @@ def listed_by(shares, k):
 def test_no_fake_profiles_at_all_break_the_bounds(list_size, k, rates):
     """Exact probabilities instead of votes, popularity as the model."""
     n_users, n_items, size = 16, 5, 2
-    n_kept_at_all = n_safe_at_all = n_moved = 0
+    n_kept_at_all = n_hits_at_all = n_safe_at_all = n_moved = 0
+    held_out = np.array([0, 2, 4])
     for seed in range(3):
         rng = np.random.default_rng(seed)
         X = (rng.random((n_users, n_items)) < rates).astype(float)
@@ -45,18 +59,16 @@ def test_no_fake_profiles_at_all_break_the_bounds(list_size, k, rates):
         profile = np.zeros(n_items)
         clean = probabilities(X, size, list_size, profile)
         listed = listed_by(clean, k)
-        others = np.setdiff1d(np.arange(n_items), listed)
         for n_fakes in (1, 2):
             share = float(bounds.clean_share(n_users, size, n_fakes))
-            rest = np.zeros((1, k))
-            best = np.sort(clean[others])[::-1][:k]
-            rest[0, : best.size] = best
-            kept = bounds.kept_items(np.sort(clean[listed])[::-1][None], rest, share, list_size)[0]
+            kept = certified(clean, listed, k, share, list_size)
+            hits = certified(clean, held_out, k, share, list_size)
             ladder = bounds.clean_share(n_users, size, np.arange(5))
             target = n_items - 1
             threshold = np.sort(np.delete(clean, target))[-k]
             safe = bounds.safe_fakes(threshold, clean[target], ladder)
             n_kept_at_all += kept > 0
+            n_hits_at_all += hits > 0
             n_safe_at_all += safe >= n_fakes
             profiles = [p for p in product((0.0, 1.0), repeat=n_items) if sum(p)]
             for fakes in combinations_with_replacement(profiles, n_fakes):
@@ -66,9 +78,11 @@ def test_no_fake_profiles_at_all_break_the_bounds(list_size, k, rates):
                 now = listed_by(poisoned, k)
                 stayed = np.intersect1d(now, listed).size
                 assert stayed >= kept
+                assert np.intersect1d(now, held_out).size >= hits
                 assert not (safe >= n_fakes and target in now)
                 n_moved += stayed < k
     assert n_kept_at_all > 0
+    assert n_hits_at_all > 0
     assert n_safe_at_all > 0
     assert n_moved > 0
 
@@ -162,6 +176,33 @@ def test_certificate_of_a_fitted_ensemble(ratings):
     assert (longer.safe_fakes[:20][~rated[:, :1]] == -1).all()
 
 
+def test_hits_are_counted_as_items_that_stay_are(ratings):
+    bagged = BaggedRecommender(
+        PopularityRecommender(), n_estimators=100, max_users=5, list_size=10, random_state=0
+    ).fit(ratings)
+    lists = bagged.recommend(ratings, 10)
+    listed = np.zeros(ratings.shape)
+    np.put_along_axis(listed, lists, 1, axis=1)
+    found = bagged.certify(ratings, sp.csr_array(listed), n_fakes=[0, 2], k=10)
+    np.testing.assert_array_equal(found.n_hits, found.n_kept)
+    first = bagged.certify(ratings, lists[:, 0], n_fakes=[0, 2], k=10)
+    assert first.n_hits.max() == 1
+    assert (first.n_hits <= found.n_hits).all()
+    missed = bagged.certify(ratings, np.full(len(lists), -1), n_fakes=[0, 2], k=10)
+    assert (missed.n_hits == 0).all()
+    assert bagged.certify(ratings, k=10).n_hits is None
+
+
+def test_models_that_are_not_kept_say_the_same(ratings):
+    options = {"n_estimators": 3, "max_users": 30, "list_size": 5}
+    for model in (ItemKNNRecommender(), BPRRecommender(4, max_iter=1, random_state=7)):
+        kept = BaggedRecommender(model, **options, random_state=0).fit(ratings)
+        forgotten = clone(kept).set_params(keep_models=False).fit(ratings)
+        assert forgotten.estimators_ == []
+        for _ in range(2):
+            np.testing.assert_array_equal(forgotten.predict(ratings), kept.predict(ratings))
+
+
 def test_no_more_than_a_block_of_votes_is_held(ratings):
     import sklearn
 
@@ -181,6 +222,7 @@ def test_bad_arguments_are_named(ratings):
         ({"n_fakes": [0.5]}, "n_fakes"),
         ({"target_items": [90]}, "target_items"),
         ({"k": 0}, "k, the length"),
+        ({"y": [0]}, "y must"),
         ({"confidence": 1.0}, "confidence"),
     ]:
         with pytest.raises(ValueError, match=message):

@@ -88,6 +88,30 @@ def test_ease_by_its_formula(ratings):
     assert_allclose(model.predict(ratings), B @ W, atol=1e-5)
 
 
+def test_ease_of_few_users_is_the_same_model(ratings, monkeypatch):
+    few = sp.csr_array(ratings[:11])
+    model = EASERecommender(20.0).fit(few)
+    by_users, weights = model.predict(ratings), model.item_weights_
+    monkeypatch.setattr(_ease, "_FEW_USERS", 90)
+    by_items = EASERecommender(20.0).fit(few)
+    assert_allclose(weights, by_items.item_weights_, atol=1e-6)
+    assert_allclose(by_users, by_items.predict(ratings), atol=1e-5)
+    # Of a profile alone as of all, to the last bit.
+    assert_array_equal(model.predict(ratings[:3]), by_users[:3])
+    alone = np.vstack([model.predict(ratings[[row]]) for row in range(3)])
+    assert_array_equal(alone, by_users[:3])
+
+
+def test_ease_of_few_users_says_when_the_penalty_is_too_small():
+    X = sp.csr_array(np.eye(2, 16))
+    with pytest.raises(ValueError, match="increase reg"):
+        EASERecommender(1e-300).fit(X)
+
+
+def test_ease_has_no_weights_before_it_is_fitted():
+    assert not hasattr(EASERecommender(), "item_weights_")
+
+
 def test_ease_adds_weights_up_in_order_whatever_the_lengths():
     """Four weights at a time and the rest, in strips of columns of which the last is short."""
     rng = np.random.default_rng(0)
