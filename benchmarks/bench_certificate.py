@@ -8,8 +8,9 @@ with it the split is that of its files, and what its votes of 100,000 models cer
         [--setting few] [--models 100000] [--part 2000] [--json docs/certificate.json]
 
 Models are counted in parts, each with a seed of its own from 0 on; those in `--cache-dir` are not
-counted again, and `--models` may be raised later. `--json` is written anew: a setting replaces
-itself. The table and the figure of docs/certificates.rst are made of it.
+counted again, so that `--models`, a multiple of `--part`, may be raised later. `--json` is written
+anew: a setting with as many models is replaced, all else kept. The tables and the figure of
+docs/certificates.rst are made of it.
 """
 
 import argparse
@@ -21,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
+from bench_quality import TARGETS as BENCH_TARGETS
 
 from skrecsec import BaggedRecommender, EASERecommender, PopularityRecommender
 from skrecsec.datasets import fetch_movielens_100k
-from skrecsec.model_selection import WeakGeneralization
 from skrecsec.recommenders._bagging_bounds import clean_share, confidence_bounds, kept_items
 from skrecsec.utils._files import write_atomically
 from skrecsec.utils._versions import package_versions
@@ -34,21 +35,21 @@ CONFIDENCE = 0.999
 N_FAKES = np.arange(51)
 # Base model, users of each, length of its lists.
 SETTINGS = {
+    "many": (EASERecommender(100.0), 200, 1),
+    "some": (EASERecommender(100.0), 30, 20),
     "few": (EASERecommender(100.0), 10, 20),
     "fewer": (EASERecommender(100.0), 5, 20),
-    "some": (EASERecommender(100.0), 30, 20),
-    "many": (EASERecommender(100.0), 200, 1),
     "popular": (PopularityRecommender(), 10, 20),
 }
 PUBLISHED = {"IR": "sar", "BPR": "bpr"}
 N_PUBLISHED, USERS_PUBLISHED, LIST_PUBLISHED = 100_000, 200, 1
-TARGETS = [1601, 1662, 1503, 1532, 1349]
+TARGETS = BENCH_TARGETS["ml-100k"]["unpopular"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cache-dir", type=Path, required=True)
-    parser.add_argument("--data-home")
+    parser.add_argument("--data-home", default=None)
     parser.add_argument("--published", type=Path)
     parser.add_argument("--setting", nargs="*", default=[], choices=list(SETTINGS))
     parser.add_argument("--models", type=int, default=100_000)
@@ -59,27 +60,44 @@ def main():
     X, y = split(ratings, args.published)
     cells = {}
     if args.json and args.json.exists():
-        cells = {cell["name"]: cell for cell in json.loads(args.json.read_text())["cells"]}
+        known = json.loads(args.json.read_text(encoding="utf-8"))["cells"]
+        cells = {(cell["name"], cell["n_models"]): cell for cell in known}
     for name in args.setting:
         ensemble = counted(X, name, args)
-        cells[name] = measured(ensemble, X, y, name)
+        cells[name, args.models] = measured(ensemble, X, y, name)
     for name, folder in PUBLISHED.items() if args.published else ():
         votes = published_votes(args.published, folder, X.shape)
         held_out = published_items(args.published, folder, X.shape)
-        cells[name] = published(votes, held_out, name)
+        cells[name, N_PUBLISHED] = published(votes, held_out, name)
     for cell in cells.values():
-        print(cell["name"], cell["n_models"], *np.round(cell["precision"], 4)[[0, 1, 3, 5, 9, 19]])
+        print(
+            cell["name"],
+            cell["n_models"],
+            *np.round(cell["precision"], 4)[[0, 1, 3, 5, 9, 19]],
+            cell.get("seconds"),
+        )
     if args.json:
-        figures = {"versions": package_versions(), "cells": list(cells.values())}
+        order = [*PUBLISHED, *SETTINGS]
+        ordered = [cells[key] for key in sorted(cells, key=lambda key: (order.index(key[0]), key))]
+        settings = {"k": K, "confidence": CONFIDENCE, "targets": TARGETS}
+        figures = {"versions": package_versions(), "settings": settings, "cells": ordered}
         write_atomically(args.json, json.dumps(figures, indent=1) + "\n")
 
 
 def split(ratings, folder):
     """Return training ratings and held-out items: the published ones, or a quarter at random."""
     if folder is None:
-        cv = WeakGeneralization(n_splits=1, test_size=0.25, random_state=0)
-        raise NotImplementedError(cv)
-    held_out = published_items(folder, "sar", ratings.shape)
+        # The places of a user's ratings, in random order; every fourth is held out.
+        rng = np.random.default_rng(0)
+        users = np.repeat(np.arange(ratings.shape[0]), np.diff(ratings.indptr))
+        order = np.lexsort((rng.random(ratings.nnz), users))
+        places = np.empty(ratings.nnz, dtype=np.int64)
+        places[order] = np.arange(ratings.nnz) - ratings.indptr[users]
+        is_held_out = places % 4 == 3
+        pairs = (users[is_held_out], ratings.indices[is_held_out])
+        held_out = sp.csr_array((np.ones(pairs[0].size), pairs), shape=ratings.shape)
+    else:
+        held_out = published_items(folder, "sar", ratings.shape)
     train = sp.csr_array(ratings - ratings * held_out)
     train.eliminate_zeros()
     return train, held_out
@@ -146,6 +164,7 @@ def measured(ensemble, X, y, name):
         "name": name,
         "base": str(base),
         "n_models": len(ensemble.subsets_),
+        "n_votes": len(ensemble.subsets_),
         "max_users": n_users,
         "list_size": list_size,
         "seconds": round(ensemble.seconds),
@@ -173,6 +192,7 @@ def published(votes, y, name):
         "name": name,
         "base": name,
         "n_models": N_PUBLISHED,
+        "n_votes": round(votes.sum(axis=1).mean() / LIST_PUBLISHED),
         "max_users": USERS_PUBLISHED,
         "list_size": LIST_PUBLISHED,
         "clean": clean_precision(votes, None, y),

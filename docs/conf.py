@@ -18,6 +18,7 @@ DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
 import attack_tables  # noqa: E402
+import certificate_tables  # noqa: E402
 import gallery_order  # noqa: E402
 import gallery_thumbnails  # noqa: E402
 import reference  # noqa: E402
@@ -187,5 +188,7 @@ def setup(app):
     write_if_changed(generated / "front.rst", markdown_as_rst("README.md", "front"))
     write_if_changed(generated / "changelog.rst", markdown_as_rst("CHANGELOG.md"))
     write_if_changed(generated / "contributing.rst", markdown_as_rst("CONTRIBUTING.md"))
-    for name, text in {**results_tables.files(), **attack_tables.files()}.items():
+    tables = {**results_tables.files(), **attack_tables.files(), **certificate_tables.files()}
+    for name, text in tables.items():
         write_if_changed(generated / "results" / name, text)
+    certificate_tables.draw(generated / "results" / "certificate.png")
