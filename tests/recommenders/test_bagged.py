@@ -87,6 +87,36 @@ def test_no_fake_profiles_at_all_break_the_bounds(list_size, k, rates):
     assert n_moved > 0
 
 
+def by_the_theorem_of_pore(chosen, others, share, n_places):
+    """Return how many stay, if those that are ahead of an item are granted their places."""
+    kept = 0
+    for r, least in enumerate(chosen, start=1):
+        n_ahead = sum(other > least for other in others)
+        n_left = chosen.size - r - n_ahead + 1
+        if n_left < 1:
+            break
+        behind = others[n_ahead : n_ahead + n_left]
+        mean = (share * behind.sum() + (1 - share) * n_places) / n_left
+        if share * least <= min(mean, share * behind.min() + 1 - share):
+            break
+        kept = r
+    return kept
+
+
+@pytest.mark.parametrize("n_places", [1, 5])
+def test_no_less_is_certified_than_by_the_theorem_of_pore(n_places):
+    rng = np.random.default_rng(0)
+    n_certified = 0
+    for _ in range(200):
+        chosen, others = -np.sort(-(rng.random((2, 8)) ** [[1], [4]]), axis=1)
+        share = rng.uniform(0.5, 1)
+        theirs = by_the_theorem_of_pore(chosen, others, share, n_places)
+        ours = bounds.kept_items(chosen[None], others[None], share, n_places)[0]
+        assert ours >= theirs
+        n_certified += theirs
+    assert n_certified > 100
+
+
 def test_share_of_subsets_without_fakes():
     for n_fakes in range(4):
         expected = comb(9, 3) / comb(9 + n_fakes, 3)
