@@ -64,7 +64,7 @@ def main():
         cells = {(cell["name"], cell["n_models"]): cell for cell in known}
     for name in args.setting:
         ensemble = counted(X, name, args)
-        cells[name, args.models] = measured(ensemble, X, y, name)
+        cells[name, args.models] = measured(ensemble, X, y, name, args.published is not None)
     for name, folder in PUBLISHED.items() if args.published else ():
         votes = published_votes(args.published, folder, X.shape)
         held_out = published_items(args.published, folder, X.shape)
@@ -80,7 +80,11 @@ def main():
         order = [*PUBLISHED, *SETTINGS]
         ordered = [cells[key] for key in sorted(cells, key=lambda key: (order.index(key[0]), key))]
         settings = {"k": K, "confidence": CONFIDENCE, "targets": TARGETS}
-        figures = {"versions": package_versions(), "settings": settings, "cells": ordered}
+        figures = {
+            "versions": package_versions("numpy", "scipy", "numba"),
+            "settings": settings,
+            "cells": ordered,
+        }
         write_atomically(args.json, json.dumps(figures, indent=1) + "\n")
 
 
@@ -134,8 +138,9 @@ def counted(X, name, args):
     base, n_users, list_size = SETTINGS[name]
     total, seconds = np.zeros(X.shape, dtype=np.int64), 0.0
     options = {"max_users": n_users, "list_size": list_size, "keep_models": False}
+    source = "published" if args.published else "drawn"  # of the split
     for seed in range(args.models // args.part):
-        path = args.cache_dir / f"{name}-{args.part}-{seed}.npz"
+        path = args.cache_dir / f"{name}-{source}-{args.part}-{seed}.npz"
         if not path.exists():
             start = time.process_time()
             part = BaggedRecommender(base, n_estimators=args.part, random_state=seed, **options)
@@ -153,16 +158,17 @@ def counted(X, name, args):
     return ensemble
 
 
-def measured(ensemble, X, y, name):
+def measured(ensemble, X, y, name, is_published):
     found = ensemble.certify(
         X, y, n_fakes=N_FAKES, target_items=TARGETS, k=K, confidence=CONFIDENCE
     )
     unrated = X[:, TARGETS].toarray() == 0
-    safe = [float((found.safe_fakes >= n)[unrated].mean()) for n in N_FAKES]
+    safe = [(found.safe_fakes >= n)[unrated].mean() for n in N_FAKES]
     base, n_users, list_size = SETTINGS[name]
     return {
         "name": name,
         "base": str(base),
+        "split": "published" if is_published else "drawn",
         "n_models": len(ensemble.subsets_),
         "n_votes": len(ensemble.subsets_),
         "max_users": n_users,
@@ -170,8 +176,8 @@ def measured(ensemble, X, y, name):
         "seconds": round(ensemble.seconds),
         "clean": clean_precision(ensemble.votes, X, y),
         **curves(found.n_hits, y),
-        "kept": (found.n_kept.mean(axis=0) / K).tolist(),
-        "safe": safe,
+        "kept": _rounded(found.n_kept.mean(axis=0) / K),
+        "safe": _rounded(safe),
     }
 
 
@@ -191,6 +197,7 @@ def published(votes, y, name):
     return {
         "name": name,
         "base": name,
+        "split": "published",
         "n_models": N_PUBLISHED,
         "n_votes": round(votes.sum(axis=1).mean() / LIST_PUBLISHED),
         "max_users": USERS_PUBLISHED,
@@ -210,10 +217,14 @@ def curves(n_hits, y):
     """Return certified precision, recall and F1 for each number of fakes."""
     n_held_out = np.diff(y.indptr)[:, np.newaxis]
     return {
-        "precision": (n_hits / K).mean(axis=0).tolist(),
-        "recall": (n_hits / n_held_out).mean(axis=0).tolist(),
-        "f1": (2 * n_hits / (K + n_held_out)).mean(axis=0).tolist(),
+        "precision": _rounded((n_hits / K).mean(axis=0)),
+        "recall": _rounded((n_hits / n_held_out).mean(axis=0)),
+        "f1": _rounded((2 * n_hits / (K + n_held_out)).mean(axis=0)),
     }
+
+
+def _rounded(values):
+    return np.round(values, 5).tolist()
 
 
 if __name__ == "__main__":

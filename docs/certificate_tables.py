@@ -64,9 +64,12 @@ def draw(path, cells=None):
     """Draw certified precision, and the share of users who are safe, by the number of fakes."""
     from matplotlib.figure import Figure
 
+    cells = read() if cells is None else cells
+    most = {cell["name"]: cell["n_models"] for cell in cells}  # of which there are most models last
+    cells = [cell for cell in cells if cell["n_models"] == most[cell["name"]]]
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     axes = dict(zip(("precision", "safe"), figure.subplots(1, 2), strict=True))
-    for number, cell in enumerate(read() if cells is None else cells):
+    for number, cell in enumerate(cells):
         style = {"color": f"C{number}", "ls": "--" if cell["name"] in PUBLISHED else "-"}
         for name, ax in axes.items():
             if name in cell:
