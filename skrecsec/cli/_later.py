@@ -1,13 +1,14 @@
-"""What scikit-learn imports along, and hardly ever uses, is left for later.
+"""What scikit-learn and Numba import along, and hardly ever use, is left for later.
 
-Half of the time that it takes to be imported goes into pandas and scipy.stats, of which it uses a
-name or two, and rarely. A command is a process of its own, in which every second is waited for;
-a program that imports the library finds all as it is used to.
+Half of the time that scikit-learn takes to be imported goes into pandas and scipy.stats, of which
+it uses a name or two, and rarely. A command is a process of its own, in which every second is
+waited for; a program that imports the library finds all as it is used to.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -16,8 +17,10 @@ from types import ModuleType
 
 # What is stood in for, and what of it others import by name.
 _LATER: dict[str, tuple[str, ...]] = {
+    "coverage": (),
     "pandas": (),
     "scipy.stats": ("chi2", "gmean", "rankdata"),
+    "yaml": (),
 }
 
 
@@ -75,22 +78,36 @@ class Name:
         return getattr(getattr(self._later._module(), self._name), name)
 
 
-def import_scikit_learn() -> None:
-    """Import what the package needs of scikit-learn, unless something of it is imported already.
+def import_others() -> None:
+    """Import what the package needs of scikit-learn and Numba, unless something is there already.
 
     Afterwards nothing stands in for a module in `sys.modules`: whoever imports one gets it.
     """
-    if {"sklearn", "scipy", "numpy"} & set(sys.modules):
+    if {"sklearn", "scipy", "numba", "numpy"} & set(sys.modules):
         return
     import numpy as np
 
     if "f2py" not in vars(np):  # SciPy takes all that NumPy has
         np.f2py = Later("numpy.f2py")  # type: ignore[attr-defined]
     # If something is wrong with an installation, whoever needs it will say so.
-    with contextlib.suppress(ImportError), _left_for_later():
+    with contextlib.suppress(ImportError), _without_collection(), _left_for_later():
+        import numba  # noqa: F401
         import sklearn.metrics
         import sklearn.model_selection
         import sklearn.neighbors  # noqa: F401
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Look for no garbage among what lives as long as the process, now or later."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager

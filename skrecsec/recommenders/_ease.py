@@ -217,10 +217,11 @@ def _add_pairs(indptr, indices, user_weights, gram):
     The indices of a user ascend.
     """
     for user in range(indptr.size - 1):
+        weight = user_weights[user]
         for p in range(indptr[user], indptr[user + 1]):
-            row = gram[indices[p]]
+            row = gram[np.uint64(indices[p])]  # no sign, so that none is looked for
             for q in range(indptr[user], p + 1):
-                row[indices[q]] += user_weights[user]
+                row[np.uint64(indices[q])] += weight
 
 
 def _weights(gram):
