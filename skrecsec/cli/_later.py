@@ -88,7 +88,7 @@ def import_others() -> None:
     import numpy as np
 
     if "f2py" not in vars(np):  # SciPy takes all that NumPy has
-        np.f2py = Later("numpy.f2py")  # type: ignore[attr-defined]
+        np.f2py = Later("numpy.f2py")
     # If something is wrong with an installation, whoever needs it will say so.
     with contextlib.suppress(ImportError), _without_collection(), _left_for_later():
         import numba  # noqa: F401
