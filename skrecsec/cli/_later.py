@@ -91,10 +91,11 @@ def import_others() -> None:
         np.f2py = Later("numpy.f2py")
     # If something is wrong with an installation, whoever needs it will say so.
     with contextlib.suppress(ImportError), _without_collection(), _left_for_later():
-        import numba  # noqa: F401
         import sklearn.metrics
         import sklearn.model_selection
         import sklearn.neighbors  # noqa: F401
+
+        import skrecsec.utils._compiling  # noqa: F401 - Numba, that is
 
 
 @contextlib.contextmanager
