@@ -11,6 +11,7 @@ users and profiles: EASE, and ALS and BPR of `implicit`, and MF beside them.
 import argparse
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,10 @@ VICTIMS = {
     "bpr": lambda seed: ImplicitRecommender("bpr", random_state=seed),
     "mf": lambda seed: MFRecommender(random_state=seed),
 }
-VARIANTS = {"pga-ranking": lambda **options: find("attack", "pga")(surrogate="ranking", **options)}
+VARIANTS = {  # of attacks on models of ratings, by name
+    "pga-ranking": ("pga", {"surrogate": "ranking"}),
+    "tna-ranking": ("tna", {"surrogate": "ranking", "subset_size": 1.0}),
+}
 
 
 def main():
@@ -49,7 +53,8 @@ def main():
         for kind in args.kind:
             targets = TARGETS[name][kind]
             for attack in args.attack:
-                make = VARIANTS[attack] if attack in VARIANTS else find("attack", attack)
+                name_of, settings = VARIANTS.get(attack, (attack, {}))
+                make = partial(find("attack", name_of), **settings)
                 rows, seconds, sizes = {victim: [] for victim in args.victim}, [], []
                 for seed in range(args.seeds):
                     made = make(

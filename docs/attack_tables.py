@@ -74,9 +74,14 @@ def _strongest(figures, settings, limit, caption):
         return []
     for line in lines:
         line.insert(1, f"{victims[line[0]]['test_hr']:.3f}")
-    n_seeds = min(figures[setting][CLEAN]["n_seeds"] for setting in settings)
-    heading = ["Victim", "held-out, clean", *(_setting_title(*s[2:]) for s in settings)]
-    return [csv_table(f"{caption} ({n_seeds} seed{'s' * (n_seeds > 1)})", heading, lines)]
+    columns = [f"{_setting_title(*s[2:])} ({_seeds(figures[s])})" for s in settings]
+    return [csv_table(caption, ["Victim", "held-out, clean", *columns], lines)]
+
+
+def _seeds(attacks):
+    """Return over how many seeds the figures of most attacks are means, as text."""
+    n_seeds = int(np.median([attack["n_seeds"] for attack in attacks.values()]))
+    return f"{n_seeds} seed{'s' * (n_seeds > 1)}"
 
 
 def _setting_title(n_targets, size):

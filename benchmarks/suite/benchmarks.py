@@ -17,6 +17,8 @@ from skrecsec.datasets import make_ratings
 from skrecsec.metrics import get_scorer
 from skrecsec.model_selection import leave_one_out_split
 
+from .peers import MAKERS
+
 timer = time.process_time  # of all benchmarks here: what else the machine does is not counted
 
 
@@ -126,3 +128,20 @@ class Scoring:
 
     def peakmem_score(self):
         self.scorer(self.model, self.X, self.y)
+
+
+class Peers:
+    """A few epochs of other libraries, and of this one: a change of all is one of the machine."""
+
+    params = ([f"{model} of {library}" for model, library in MAKERS],)
+    param_names = ("model",)
+
+    def setup(self, model):
+        try:
+            self.fit = MAKERS[tuple(model.split(" of "))](make_data())
+        except ImportError as error:  # by which asv knows that there is nothing to measure
+            raise NotImplementedError(f"{model} is not installed") from error
+        self.fit()
+
+    def time_fit(self, model):
+        self.fit()

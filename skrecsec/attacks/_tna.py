@@ -12,11 +12,11 @@ from skrecsec.attacks._fillers import (
     profiles_from_fillers,
     rating_statistics,
 )
-from skrecsec.attacks._tna_loss import Gap, ProfileLoss, Surrogate, sparse_lists
+from skrecsec.attacks._selection import pattern
+from skrecsec.attacks._tna_loss import SURROGATES, Gap, ProfileLoss, sparse_lists
 from skrecsec.base import BaseAttackTransformer, complete_profiles
-from skrecsec.training import csr_arrays, draw_item_factors, ill_conditioned, largest_singular_value
-from skrecsec.utils._compat import Count, Fraction, Number
-from skrecsec.utils._compiling import jit
+from skrecsec.training import draw_item_factors, ill_conditioned, largest_singular_value
+from skrecsec.utils._compat import Count, Fraction, Number, StrOptions
 from skrecsec.utils._ranking import row_blocks
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import complete
@@ -32,6 +32,8 @@ _N_INFLUENCE_SWEEPS = 10
 # ratings close to none, the lowest level would still be praise.
 _INITIAL_WIDTH = 0.1
 _LOWEST_INITIAL_RATING = {"push": 0.0, "nuke": 0.5}
+
+_WIDTHS = {"rating": 0.2, "ranking": 0.05}  # of the gaps, by what the surrogate is fitted to
 
 
 @register("attack", "tna")
@@ -62,11 +64,16 @@ class TNAAttackTransformer(BaseAttackTransformer):
     learning_rate : float, default=0.05
         By how much a step changes the rating with the largest gradient, on the [0, 1] scale.
 
-    width : float, default=0.2
-        Width b of the logistic function of the gaps, on the [0, 1] scale.
+    width : float or "auto", default="auto"
+        Width b of the logistic function of the gaps, on the [0, 1] scale. ``"auto"`` is 0.2, or
+        0.05 if the surrogate is that of ``"ranking"``, whose scores are lower.
 
     l1_weight : float, default=0.0001
         Weight of the sum of the fake ratings in the loss.
+
+    surrogate : {"rating", "ranking"}, default="rating"
+        What the surrogate is fitted to: the ratings, or, as models of implicit feedback are, ones
+        where there are ratings and zeros where there are none.
 
     %(attack)s
 
@@ -114,6 +121,12 @@ class TNAAttackTransformer(BaseAttackTransformer):
       slope. The penalty is scaled to the data. Few, small steps are best: the surrogate only
       resembles the victim.
 
+    With ``surrogate="ranking"`` all cells count, which are 1 or 0, a relaxed rating is that of a
+    cell, and targets are given 1 whatever their level. On FilmTrust it is the stronger one against
+    models of implicit feedback if the lists of all users are attacked, ``subset_size=1.0``, and the
+    weaker one with the default; on MovieLens-100K neither does much to such models.
+    :class:`EASEAttackTransformer` is stronger on both.
+
     The attacker needs to know some profiles and the rating levels; nothing about the victim. With
     m users in S, a fake profile takes O(n_ratings n_factors^2 + (n_users + n_items) n_factors^3 +
     m n_items n_factors) time, users and ratings being the known and the fake ones, and each step
@@ -140,8 +153,9 @@ class TNAAttackTransformer(BaseAttackTransformer):
         "reg": [Number(0, 1, closed="neither")],
         "max_iter": [Count()],
         "learning_rate": [Number(0, None, closed="neither")],
-        "width": [Number(0, None, closed="neither")],
+        "width": [StrOptions({"auto"}), Number(0, None, closed="neither")],
         "l1_weight": [Number(0, None, closed="left")],
+        "surrogate": [StrOptions(set(SURROGATES))],
     }
 
     def __init__(
@@ -153,8 +167,9 @@ class TNAAttackTransformer(BaseAttackTransformer):
         reg=0.05,
         max_iter=5,
         learning_rate=0.05,
-        width=0.2,
+        width="auto",
         l1_weight=1e-4,
+        surrogate="rating",
         **threat_model,
     ):
         super().__init__(**threat_model)
@@ -166,6 +181,7 @@ class TNAAttackTransformer(BaseAttackTransformer):
         self.learning_rate = learning_rate
         self.width = width
         self.l1_weight = l1_weight
+        self.surrogate = surrogate
 
     def _craft_profiles(self, known, budget, rng):
         try:
@@ -200,17 +216,20 @@ class TNAAttackTransformer(BaseAttackTransformer):
         item_factors = draw_item_factors(
             n_users, n_items, self.n_factors, rng, n_systems=2 * n_items
         )
-        surrogate = Surrogate(item_factors, self.reg * largest_singular_value(ratings))
+        fitted_to = pattern(ratings) if self.surrogate == "ranking" else ratings
+        reg = self.reg * largest_singular_value(fitted_to)
+        surrogate = SURROGATES[self.surrogate](item_factors, reg)
         surrogate.fit(ratings, _N_INITIAL_SWEEPS)
         return surrogate
 
     def _gap(self, ratings, budget):
+        target_rating = budget.target_rating / budget.rating_levels[-1]
         return Gap(
             known=ratings,
             target_items=budget.target_items,
-            target_rating=budget.target_rating / budget.rating_levels[-1],
+            target_rating=1.0 if self.surrogate == "ranking" else target_rating,
             k=self.k,
-            width=self.width,
+            width=_WIDTHS[self.surrogate] if self.width == "auto" else self.width,
             sign=1 if self.goal == "push" else -1,
         )
 
@@ -251,23 +270,7 @@ def _user_influence(gap, surrogate):
         item_gradient += slopes.T @ P[rows]
         item_gradient[targets] += target_slopes.T @ P[rows]
     adjoints = surrogate.adjoints(user_gradient, item_gradient, _N_INFLUENCE_SWEEPS)
-    return _rating_influence(P, Q, *adjoints, *csr_arrays(gap.known))
-
-
-@jit
-def _rating_influence(P, Q, user_adjoints, item_adjoints, indptr, indices, ratings):
-    """Sum, over each user's ratings, the error times (z_u . q_i + p_u . z_i), z being adjoints."""
-    influence = np.zeros(P.shape[0])
-    for u in range(P.shape[0]):
-        for x in range(indptr[u], indptr[u + 1]):
-            i = indices[x]
-            error = ratings[x]
-            change = 0.0
-            for k in range(P.shape[1]):
-                error -= P[u, k] * Q[i, k]
-                change += user_adjoints[u, k] * Q[i, k] + P[u, k] * item_adjoints[i, k]
-            influence[u] += error * change
-    return influence
+    return surrogate.user_influence(*adjoints)
 
 
 def _most_influential(influence, subset_size):

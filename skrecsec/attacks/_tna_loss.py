@@ -8,13 +8,18 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from skrecsec.training import RidgeFactorization, user_products
+from skrecsec.attacks._selection import pattern
+from skrecsec.training import (
+    RidgeFactorization,
+    WeightedFactorization,
+    user_products,
+)
 from skrecsec.utils._compiling import jit
 from skrecsec.utils._ranking import mask_seen, row_blocks, top_k
 
 
-class Surrogate(RidgeFactorization):
-    """The surrogate, with the blocks of its Hessian."""
+class RatingSurrogate(RidgeFactorization):
+    """The surrogate of models of ratings, with the blocks of its Hessian."""
 
     def item_blocks(self, items):
         """Return reg I + sum of p p^T over the users who rated an item, (n_items, d, d)."""
@@ -23,8 +28,60 @@ class Surrogate(RidgeFactorization):
 
     def full_user_block(self):
         """Return reg I + sum of q q^T over all items, (d, d)."""
-        Q = self.item_factors
-        return Q.T @ Q + self.reg * np.eye(Q.shape[1])
+        return _full_block(self.item_factors, self.reg)
+
+    def user_influence(self, user_adjoints, item_adjoints):
+        """Return by how much each user's ratings raise what the adjoints are of."""
+        adjoints = user_adjoints, item_adjoints
+        return _rating_influence(self.user_factors, self.item_factors, *adjoints, *self._by_user)
+
+
+class RankingSurrogate(WeightedFactorization):
+    """The same of models of implicit feedback: of ones and zeros, which all weigh the same."""
+
+    def fit(self, ratings, n_sweeps):
+        """Run alternating sweeps, from the current item factors, over what is rated at all."""
+        super().fit(pattern(ratings), n_sweeps)
+
+    def item_blocks(self, items):
+        """Return reg I + sum of p p^T over all users for each item, (n_items, d, d)."""
+        block = _full_block(self.user_factors, self.reg)
+        return np.broadcast_to(block, (len(items), *block.shape))
+
+    def full_user_block(self):
+        """Return reg I + sum of q q^T over all items, (d, d)."""
+        return _full_block(self.item_factors, self.reg)
+
+    def user_influence(self, user_adjoints, item_adjoints):
+        """Return by how much each user's ones and zeros raise what the adjoints are of."""
+        P, Q = self.user_factors, self.item_factors
+        rated = (P * (self._by_user @ item_adjoints)).sum(axis=1)
+        rated += (user_adjoints * (self._by_user @ Q)).sum(axis=1)
+        predicted = (P @ (Q.T @ Q) * user_adjoints).sum(axis=1)
+        return rated - predicted - (P @ (Q.T @ item_adjoints) * P).sum(axis=1)
+
+
+SURROGATES = {"rating": RatingSurrogate, "ranking": RankingSurrogate}
+
+
+def _full_block(factors, reg):
+    return factors.T @ factors + reg * np.eye(factors.shape[1])
+
+
+@jit
+def _rating_influence(P, Q, user_adjoints, item_adjoints, indptr, indices, ratings):
+    """Sum, over each user's ratings, the error times (z_u . q_i + p_u . z_i), z being adjoints."""
+    influence = np.zeros(P.shape[0])
+    for u in range(P.shape[0]):
+        for x in range(indptr[u], indptr[u + 1]):
+            i = indices[x]
+            error = ratings[x]
+            change = 0.0
+            for k in range(P.shape[1]):
+                error -= P[u, k] * Q[i, k]
+                change += user_adjoints[u, k] * Q[i, k] + P[u, k] * item_adjoints[i, k]
+            influence[u] += error * change
+    return influence
 
 
 class Lists(NamedTuple):

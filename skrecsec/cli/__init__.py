@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 
+from skrecsec.cli._later import import_others
 from skrecsec.utils._shell import run_shell
 
 __all__ = ["main"]
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None, *, prog: str = "skrecsec") -> int:
     >>> main(["--attack", "random", "--format", "csv"])  # doctest: +SKIP
     """
     argv = sys.argv[1:] if argv is None else argv
+    import_others()
     if argv and argv[0] == "audit":
         from skrecsec.cli._audit import FAILED, audit_ratings
 

@@ -122,6 +122,7 @@ def make_plan(X, targets, outcome: Outcome, *, is_attacked: bool = True) -> Plan
         seeds=[Seeds(*[arguments.seed + repeat] * 3) for repeat in range(arguments.repeats)],
         reference=outcome.baseline,
         repeats_per_worker=1,
+        shares_verdicts=True,
     )
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
-from skrecsec.detection._counts import rows_of
+from skrecsec.detection._counts import average_ranks, rows_of
 from skrecsec.detection._feature_statistics import (
     LOOK_ALIKE,
     Crowd,
@@ -56,7 +55,8 @@ def _whitened(features):
     """Return normal scores of features, rotated to be uncorrelated, and scaled alike."""
     # What differs by rounding only is equal, so that the order of rows does not decide.
     features = np.round(features, 9)
-    normal = ndtri((rankdata(features, axis=0) - 0.5) / features.shape[0])
+    ranks = np.array([average_ranks(feature) for feature in features.T]).T
+    normal = ndtri((ranks - 0.5) / features.shape[0])
     normal -= normal.mean(axis=0)
     deviations = normal.std(axis=0)
     normal = normal[:, deviations > 1e-9] / deviations[deviations > 1e-9]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import rankdata
 
 from skrecsec.detection._agreement import LEAST
+from skrecsec.detection._counts import average_ranks
 from skrecsec.detection._items import beta_binomial_surprise
 from skrecsec.utils._compiling import jit
 
@@ -97,7 +97,7 @@ def unexplained(bursts, B, is_explained) -> np.ndarray:
 
 def as_shares(times) -> np.ndarray:
     """Return which share of all ratings came before each."""
-    return (rankdata(times) - 0.5) / max(times.size, 1)
+    return (average_ranks(times) - 0.5) / max(times.size, 1)
 
 
 def _sizes():

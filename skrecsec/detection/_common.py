@@ -7,7 +7,6 @@ ratings of each, and that many users have so many of the items is as surprising 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import poisson
 
 from skrecsec.base import SuspiciousGroup
 from skrecsec.detection._counts import log_choices, log_ratio, pattern_of_ratings
@@ -41,6 +40,8 @@ def describe_group(X, B, users, items) -> SuspiciousGroup:
     users, items : ndarray of int
         Who and what, ascending; some user has some of the items.
     """
+    from scipy.stats import poisson  # slow to import
+
     c = np.bincount(B.indices, minlength=B.shape[1])
     n_held = np.asarray(B[:, items].sum(axis=1)).ravel()
     held = n_held[users]

@@ -30,6 +30,20 @@ def log_ratio(observed, expected):
     return np.where(observed > expected, surprise, 0.0)
 
 
+def average_ranks(values) -> np.ndarray:
+    """Return 1 for the least of some numbers, 2 for the next; means of ranks for equal ones.
+
+    As `scipy.stats.rankdata` does, which is slow to import. O(n log n).
+    """
+    order = np.argsort(values)
+    in_order = values[order]
+    is_first = np.concatenate([[True], in_order[1:] != in_order[:-1]])[: order.size]
+    bounds = np.append(np.flatnonzero(is_first), order.size)
+    ranks = np.empty(order.size)
+    ranks[order] = ((bounds[:-1] + bounds[1:] + 1) / 2)[np.cumsum(is_first) - 1]
+    return ranks
+
+
 def log_choices(n, k):
     """Return the log of the number of sets of k among n."""
     return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

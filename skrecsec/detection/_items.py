@@ -6,7 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtr
 
 from skrecsec.detection._counts import rows_of
 from skrecsec.utils._compiling import jit
@@ -159,9 +159,9 @@ def coherence_surprise(coherence, n_given):
     centre, scale = np.interp(x, middles, centres), np.interp(x, middles, scales)
     with np.errstate(divide="ignore", invalid="ignore"):
         deviation = np.abs(values - centre) / scale
-    deviation = np.where(scale > 0, deviation, 0.0)
-    # One item in two deviates by less than the median: no surprise is negative.
-    tails = np.log(2) + student.logsf(deviation, _DEGREES_OF_FREEDOM)
+        deviation = np.where(scale > 0, deviation, 0.0)
+        # Of Student's t. One item in two deviates by less than the median: no surprise is negative.
+        tails = np.log(2) + np.log(stdtr(_DEGREES_OF_FREEDOM, -deviation))
     surprise[usable] = np.maximum(-tails, 0)
     return surprise
 

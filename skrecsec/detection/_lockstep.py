@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from scipy.stats import rankdata
 
 from skrecsec.base import BaseProfileDetector
 from skrecsec.detection._agreement import as_agreed
 from skrecsec.detection._balls import look_alikes, shared_items
 from skrecsec.detection._bursts import as_shares, burst_evidence, unexplained
-from skrecsec.detection._counts import pattern_of_ratings
+from skrecsec.detection._counts import average_ranks, pattern_of_ratings
 from skrecsec.detection._groups import best_nets, search
 from skrecsec.detection._items import examine_items, level_prior
 from skrecsec.detection._spread import spread_suspicion
@@ -326,7 +325,7 @@ def _ranks_of_spread(X, found, top_level, neighbors):
     top = next(each for each in found if each.level == top_level and not each.or_more)
     every = pattern_of_ratings(X)
     suspicion = spread_suspicion(top.pattern, every, top.items.surprise, neighbors)
-    return rankdata(np.round(suspicion, 9)) / suspicion.size
+    return average_ranks(np.round(suspicion, 9)) / suspicion.size
 
 
 def _patterns(X, numbers, levels, which):

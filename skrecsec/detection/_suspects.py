@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from skrecsec.detection._balls import look_alikes, shared_items
-from skrecsec.detection._counts import log_ratio, rows_of
+from skrecsec.detection._counts import average_ranks, log_ratio, rows_of
 from skrecsec.detection._groups import FEWEST_PER_ITEM, LIFT
 from skrecsec.detection._items import examine_items
 from skrecsec.detection._verdicts import Pattern, cost
@@ -69,7 +68,7 @@ class Meeting(NamedTuple):
 
 def ranks_of(oddness) -> np.ndarray:
     """Return 1 for the oddest profile, 2 for the next; means of ranks for equal ones."""
-    return rankdata(-np.round(oddness, 9), method="average")
+    return average_ranks(-np.round(oddness, 9))
 
 
 def find_meetings(X, numbers, levels, ranks) -> list[Meeting]:

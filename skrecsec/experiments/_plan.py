@@ -62,6 +62,11 @@ class Plan:
     repeats_per_worker : int, default=None
         How many repeats are under way at once, for each worker: with few, the first results are
         there early. None takes as many as have units enough to keep all workers busy.
+
+    shares_verdicts : bool, default=False
+        Whether a detector that judges the ratings that it has judged for a defense, or the other
+        way round, is not fitted again. Its `seconds` are then those of the other fit, but its
+        `peak_memory` is not.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Plan:
         seeds=None,
         reference=None,
         repeats_per_worker=None,
+        shares_verdicts=False,
     ):
         if y is None:
             check_held_out(None, X)
@@ -89,6 +95,7 @@ class Plan:
         self.detectors = detectors or {}
         self.reference = reference
         self.repeats_per_worker = repeats_per_worker
+        self.shares_verdicts = shares_verdicts
         if not isinstance(target_items, str):
             target_items = tuple(np.asarray(target_items).tolist())
         self.setting = Setting(
@@ -146,7 +153,8 @@ class Plan:
 
     def task(self, unit: Unit, poison: dict[str, np.ndarray] | None = None) -> Task:
         """Return what a worker needs for a unit; for an attacked one that is the poison, too."""
-        return Task(unit, self.setting, self.seeds[unit.repeat], self._estimator(unit), poison)
+        seeds, estimator = self.seeds[unit.repeat], self._estimator(unit)
+        return Task(unit, self.setting, seeds, estimator, poison, self.shares_verdicts)
 
     def arrays(self) -> tuple:
         """Return the ratings as the arguments that go with every task."""

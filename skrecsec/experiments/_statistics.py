@@ -6,7 +6,6 @@ import math
 import warnings
 
 import numpy as np
-from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from skrecsec.metrics import robustness_improvement_score
@@ -97,7 +96,11 @@ def describe_mean(values: np.ndarray) -> dict:
     n = values.size
     mean = float(values.mean()) if n else float("nan")
     std = float(values.std(ddof=1)) if n > 1 else float("nan")
-    margin = float(stats.t.ppf(0.975, n - 1)) * std / n**0.5 if n > 1 else float("nan")
+    margin = float("nan")
+    if n > 1:
+        from scipy.stats import t  # slow to import
+
+        margin = float(t.ppf(0.975, n - 1)) * std / n**0.5
     return {"n": n, "mean": mean, "std": std, "ci_low": mean - margin, "ci_high": mean + margin}
 
 
@@ -108,8 +111,10 @@ def compare(values: np.ndarray, others: np.ndarray) -> dict:
     difference = float((values - others).mean()) if values.size else float("nan")
     t = p = float("nan")
     if values.size > 1 and np.any(values != others):
+        from scipy.stats import ttest_rel  # slow to import
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # differences that hardly vary
-            result = stats.ttest_rel(values, others)
+            result = ttest_rel(values, others)
         t, p = float(result.statistic), float(result.pvalue)
     return {"difference": difference, "t": t, "p": p}

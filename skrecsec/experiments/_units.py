@@ -17,6 +17,7 @@ from skrecsec.experiments._memory import peak_memory, reset_peak_memory
 from skrecsec.experiments._records import POISON, Record
 from skrecsec.experiments._workers import work_for
 from skrecsec.model_selection import leave_one_out_split
+from skrecsec.utils._labels import forget_verdict, verdicts_kept
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._scoring import (
     discounted_gains,
@@ -97,6 +98,7 @@ class Task(NamedTuple):
     seeds: Seeds
     estimator: BaseEstimator  # with its seed
     poison: dict[str, np.ndarray] | None = None
+    shares_verdicts: bool = False  # see Plan
 
 
 class Repeat(NamedTuple):
@@ -170,8 +172,9 @@ def _detect(task, repeat):
     _warm_up(task.estimator, "fit_predict")
     training = _training_ratings(task, repeat)
     start = time.perf_counter()
-    scores, is_flagged = judge(task.estimator, training)
-    seconds = time.perf_counter() - start
+    with verdicts_kept(task.shares_verdicts) as spared:
+        scores, is_flagged = judge(task.estimator, training)
+    seconds = time.perf_counter() - start + spared.seconds
     return {"seconds": seconds}, {"scores": scores, "is_flagged": is_flagged}
 
 
@@ -188,8 +191,9 @@ def _fit_and_score(task, repeat):
     _warm_up(recommender, "fit")
     training = _training_ratings(task, repeat)
     start = time.perf_counter()
-    recommender.fit(training)
-    seconds = time.perf_counter() - start
+    with verdicts_kept(task.shares_verdicts) as spared:
+        recommender.fit(training)
+    seconds = time.perf_counter() - start + spared.seconds
     score_rows = _row_scores(recommender, repeat.X, task.setting.protocol)
     test_ranks, target_ranks = held_out_and_target_ranks(
         repeat.y, repeat.target_items, score_rows, repeat.X
@@ -246,8 +250,9 @@ def _repeat_of(task, data, indices, indptr, y):
 
 
 def forget_repeat() -> None:
-    """Free the memory of the split that is kept in this thread."""
+    """Free the memory of the split, and of the verdict, that are kept in this thread."""
     _kept.repeat = (None, None)
+    forget_verdict()
 
 
 def _make_repeat(X, y, setting, seeds):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import truncnorm
 
 from skrecsec.recommenders._factorization import BaseFactorRecommender
 from skrecsec.training import Epoch, Perturbation, check_pretraining, plan_pairs
@@ -108,6 +107,8 @@ class ATRecommender(BaseFactorRecommender):
         if self.perturbation == "adversarial":
             directions = np.empty((0, self.n_factors), dtype=np.float32)
         else:
+            from scipy.stats import truncnorm  # slow to import
+
             # N(0, 0.01) cut off at two standard deviations; the scale drops out.
             directions = truncnorm.rvs(
                 -2, 2, size=(_N_DIRECTIONS, self.n_factors), random_state=rng

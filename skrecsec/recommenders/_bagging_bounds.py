@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.special import gammaln
-from scipy.stats import beta
 
 
 def clean_share(n_users: int, max_users: int, n_fakes) -> np.ndarray:
@@ -28,6 +27,8 @@ def confidence_bounds(n_trials: int, alpha: float) -> tuple[np.ndarray, np.ndarr
 
     Each is wrong with a probability of at most `alpha`.
     """
+    from scipy.stats import beta  # slow to import
+
     successes = np.arange(n_trials + 1)
     lower, upper = np.zeros(n_trials + 1), np.ones(n_trials + 1)
     lower[1:] = beta.ppf(alpha, successes[1:], n_trials - successes[1:] + 1)

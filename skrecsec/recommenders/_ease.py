@@ -25,8 +25,9 @@ _BYTES_PER_PAIR = 12
 # By way of the users where items are so many times as many.
 _FEW_USERS = 8
 
-# Columns of the weights that are worked on at a time.
+# Columns of the weights that are worked on at a time, and the side of a tile that is transposed.
 _STRIP = 512
+_TILE = 32
 
 
 @register("recommender", "ease", title="EASE", fits=lambda n_items: has_memory(n_items))
@@ -291,10 +292,11 @@ def _add_pairs(indptr, indices, user_weights, gram):
     The indices of a user ascend.
     """
     for user in range(indptr.size - 1):
+        weight = user_weights[user]
         for p in range(indptr[user], indptr[user + 1]):
-            row = gram[indices[p]]
+            row = gram[np.uint64(indices[p])]  # no sign, so that none is looked for
             for q in range(indptr[user], p + 1):
-                row[indices[q]] += user_weights[user]
+                row[np.uint64(indices[q])] += weight
 
 
 def _weights(gram):
@@ -307,12 +309,26 @@ def _weights(gram):
     inverse, failed_too = lapack.dpotri(factor, lower=False, overwrite_c=True)
     if failed or failed_too:
         raise ValueError("The weights cannot be computed in double precision: increase reg.")
-    weights = np.triu(inverse.astype(np.float32))  # the other half is not computed
-    weights += np.triu(weights, 1).T
-    diagonal = weights.diagonal().copy()
-    weights /= -diagonal
-    np.fill_diagonal(weights, 0)
-    return np.ascontiguousarray(weights)
+    weights = np.empty(gram.shape, np.float32)
+    _divide_columns(inverse.T, weights)
+    return weights
+
+
+@jit
+def _divide_columns(lower, weights):
+    """Write -P_ij / P_jj off the diagonal, in single precision, P symmetric and given below it."""
+    n, zero = lower.shape[0], np.float32(0)
+    diagonal = np.empty(n, np.float32)
+    for i in range(n):
+        diagonal[i] = -np.float32(lower[i, i])
+        weights[i, i] = zero
+    for first_row in range(0, n, _TILE):
+        for first in range(0, first_row + 1, _TILE):
+            for i in range(first_row, min(first_row + _TILE, n)):
+                for j in range(first, min(first + _TILE, i)):
+                    entry = np.float32(lower[i, j]) + zero  # which has no sign if it is zero
+                    weights[i, j] = entry / diagonal[j]
+                    weights[j, i] = entry / diagonal[i]
 
 
 def has_memory(n_items: int) -> bool:

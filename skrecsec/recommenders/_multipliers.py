@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.linalg
-from scipy.optimize import minimize
 
 # Directions that the multipliers are chosen by; the bound itself is computed with all of them.
 _N_DIRECTIONS = 150
@@ -18,6 +17,8 @@ def least_bound(costs, roots, budgets, multipliers=None) -> tuple[float, np.ndar
     roots_b^T diag(d_b) roots_b. Whatever the multipliers, that is a bound; they are sought with
     the eigenvalues smoothed, over the largest directions.
     """
+    from scipy.optimize import minimize  # slow to import
+
     n_users = roots[0].shape[0]
     smoothings = (0.1, 0.02)
     if multipliers is None:

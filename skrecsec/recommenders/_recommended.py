@@ -68,7 +68,7 @@ def recommended_defense(
     Five penalties, from 10 to 1000, are tried. Of those whose lists of 50 find at most 0.005 fewer
     hidden ratings than the best one does, the one is taken that lets in the fewest pushed items.
     That takes five fits of EASE and ten predictions for all users, up to five times where users are
-    fewer than 2,000: 6 s of processor time on MovieLens-100K, 33 s on MovieLens-1M. Fitting the
+    fewer than 2,000: 3 s of processor time on MovieLens-100K, 33 s on MovieLens-1M. Fitting the
     defense takes a detector's fit, two fits of EASE and a few predictions.
 
     With more than 15,000 items, or too little memory for their square, the model is

@@ -16,6 +16,9 @@ import numba
 # fit has to be noticed.
 _REASSOCIATE = {"reassoc", "contract", "nsz", "arcp"}
 
+# The newest of which it was looked at how it loads what was compiled.
+_NEWEST_NUMBA = (0, 68)
+
 
 def jit(function: Callable) -> Callable:
     """Compile a function for one thread, without the GIL, and keep the result where that can be.
@@ -57,6 +60,21 @@ def _compile(function, **options):
     return dispatcher
 
 
+def _load(cache, sig, target_context):
+    """Load what was compiled, without the half of Numba that it takes to compile.
+
+    Numba brings in all that it can compile before it looks whether there is anything to be
+    compiled, which takes longer than loading a kernel does.
+    """
+    if numba.version_info.short > _NEWEST_NUMBA or not hasattr(cache, "_load_overload"):
+        return cache.load_overload(sig, target_context)
+    from numba.core.runtime import rtsys
+
+    rtsys.initialize(target_context)  # what compiled code calls; done once
+    with cache._guard_against_spurious_io_errors():
+        return cache._load_overload(sig, target_context)
+
+
 class _ForgivingCache:
     """A cache of Numba's that does without where a file is damaged, or the disk full."""
 
@@ -71,7 +89,7 @@ class _ForgivingCache:
     def load_overload(self, *args, **kwargs):
         # A damaged file raises whatever its bytes happen to mean to pickle.
         try:
-            return self._cache.load_overload(*args, **kwargs)
+            return _load(self._cache, *args, **kwargs)
         except Exception:
             return None
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skrecsec.utils._labels import fit_predict
 from skrecsec.utils._scoring import steps_of
 
 
@@ -54,7 +55,7 @@ def judge(detector, X) -> tuple[np.ndarray, np.ndarray]:
     ValueError
         If labels or scores are not what those of a detector should be.
     """
-    labels = np.asarray(detector.fit_predict(X))
+    labels = np.asarray(fit_predict(detector, X))
     name, n_profiles = type(detector).__name__, X.shape[0]
     if labels.shape != (n_profiles,) or not np.isin(labels, (-1, 1)).all():
         raise ValueError(

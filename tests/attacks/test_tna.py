@@ -17,7 +17,7 @@ from skrecsec.attacks._tna import (
     _most_influential,
     _user_influence,
 )
-from skrecsec.attacks._tna_loss import Gap, ProfileLoss, Surrogate, _distinct
+from skrecsec.attacks._tna_loss import SURROGATES, Gap, ProfileLoss, RatingSurrogate, _distinct
 from skrecsec.base import Budget
 from skrecsec.datasets import make_ratings
 from skrecsec.metrics import target_hit_ratio_score
@@ -25,6 +25,7 @@ from skrecsec.metrics import target_hit_ratio_score
 N_USERS, N_ITEMS, TARGETS, N_FACTORS, REG = 14, 9, np.array([1, 6]), 2, 0.2
 
 both_goals = pytest.mark.parametrize("sign", [1, -1])
+both_surrogates = pytest.mark.parametrize("kind", ["rating", "ranking"])
 
 
 def tiny_ratings():
@@ -43,9 +44,9 @@ def tiny_gap(sign=1, k=3, width=0.3, target_rating=1.0):
     return Gap(tiny_ratings(), TARGETS, target_rating, k, width, sign)
 
 
-def tiny_surrogate(n_sweeps=10):
+def tiny_surrogate(n_sweeps=10, kind="rating"):
     start = np.random.default_rng(0).normal(0, 0.5, (N_ITEMS, N_FACTORS))
-    surrogate = Surrogate(start, REG)
+    surrogate = SURROGATES[kind](start, REG)
     surrogate.fit(tiny_ratings(), n_sweeps)
     return surrogate
 
@@ -60,13 +61,14 @@ def list_of(user, P, Q, k=3):
 def reference_loss(ratings, surrogate, users, gap, l1_weight):
     """Return the loss of a fake profile, term by term."""
     P, Q, seen = surrogate.user_factors, surrogate.item_factors, tiny_ratings().toarray() > 0
+    fitted = seen if isinstance(surrogate, RatingSurrogate) else np.ones_like(seen)
     identity = REG * np.eye(N_FACTORS)
     ratings = ratings.copy()
     ratings[TARGETS] = gap.target_rating
     p = np.linalg.inv(Q.T @ Q + identity) @ (Q.T @ ratings)
     moved = Q.copy()
     for i in range(N_ITEMS):
-        raters = P[seen[:, i]]
+        raters = P[fitted[:, i]]
         block = raters.T @ raters + identity
         if i in TARGETS:
             right = block @ Q[i] + gap.target_rating * p
@@ -87,9 +89,10 @@ USERS = np.array([0, 2, 3, 5, 7, 11])
 
 
 @both_goals
+@both_surrogates
 @pytest.mark.parametrize(("target_rating", "k"), [(1.0, 3), (0.2, N_ITEMS)])
-def test_loss_and_gradient_of_a_profile(sign, target_rating, k):
-    surrogate, gap = tiny_surrogate(), tiny_gap(sign, k=k, target_rating=target_rating)
+def test_loss_and_gradient_of_a_profile(sign, kind, target_rating, k):
+    surrogate, gap = tiny_surrogate(kind=kind), tiny_gap(sign, k=k, target_rating=target_rating)
     loss = ProfileLoss(gap, surrogate, USERS, 0.01)
     ratings = np.random.default_rng(1).uniform(0, 1, N_ITEMS)
     value, gradient = loss(ratings)
@@ -166,7 +169,9 @@ def test_distinct_items_of_lists():
 
 def explicit_influence(surrogate, gap):
     """Return the influence of each user by automatic differentiation and an explicit Hessian."""
-    ratings = torch.from_numpy(tiny_ratings().toarray())
+    seen = torch.from_numpy(tiny_ratings().toarray()) > 0
+    of_ratings = isinstance(surrogate, RatingSurrogate)
+    ratings = torch.from_numpy(tiny_ratings().toarray()) if of_ratings else seen.double()
     n = N_USERS * N_FACTORS
     factors = np.concatenate([surrogate.user_factors.ravel(), surrogate.item_factors.ravel()])
     lists = [
@@ -177,7 +182,7 @@ def explicit_influence(surrogate, gap):
         return theta[:n].reshape(N_USERS, -1) @ theta[n:].reshape(N_ITEMS, -1).T
 
     def errors(theta):
-        return torch.where(ratings > 0, ratings - scores(theta), 0.0) ** 2 / 2
+        return torch.where(seen | (not of_ratings), ratings - scores(theta), 0.0) ** 2 / 2
 
     def objective(theta):
         return errors(theta).sum() + REG / 2 * (theta**2).sum()
@@ -204,9 +209,10 @@ def explicit_influence(surrogate, gap):
 
 
 @both_goals
-def test_influence_against_an_explicit_hessian(sign, monkeypatch):
+@both_surrogates
+def test_influence_against_an_explicit_hessian(sign, kind, monkeypatch):
     monkeypatch.setattr(_tna, "_N_INFLUENCE_SWEEPS", 3000)
-    surrogate, gap = tiny_surrogate(20_000), tiny_gap(sign)
+    surrogate, gap = tiny_surrogate(20_000, kind), tiny_gap(sign)
     expected = explicit_influence(surrogate, gap)
     assert np.abs(expected).max() > 0.1
     assert_allclose(_user_influence(gap, surrogate), expected, rtol=1e-5, atol=1e-8)
@@ -283,13 +289,13 @@ def test_a_profile_does_not_depend_on_those_after_it(ratings):
 
 def test_the_surrogate_learns_each_profile_before_the_next(ratings, monkeypatch):
     fitted = []
-    fit = Surrogate.fit
+    fit = RatingSurrogate.fit
 
     def watched(self, X, n_sweeps):
         fitted.append((X.toarray(), n_sweeps))
         fit(self, X, n_sweeps)
 
-    monkeypatch.setattr(Surrogate, "fit", watched)
+    monkeypatch.setattr(RatingSurrogate, "fit", watched)
     attack = TNAAttackTransformer(attack_size=4, random_state=0).fit(ratings)
     n_known = attack.known_users_.size
     assert [X.shape[0] for X, _ in fitted] == [n_known, n_known + 1, n_known + 2, n_known + 3]
@@ -348,6 +354,9 @@ def test_what_the_goal_changes(goal, target_rating, sign):
     budget = Budget(3, 4, TARGETS, levels[-1] if goal == "push" else levels[0], levels)
     gap = attack._gap(tiny_ratings(), budget)
     assert (gap.target_rating, gap.sign, gap.k, gap.width) == (target_rating, sign, 50, 0.2)
+    gap = attack.set_params(surrogate="ranking")._gap(tiny_ratings(), budget)
+    assert (gap.target_rating, gap.sign, gap.width) == (1, sign, 0.05)
+    assert attack.set_params(width=0.3)._gap(tiny_ratings(), budget).width == 0.3
 
 
 @pytest.mark.parametrize(
@@ -361,6 +370,7 @@ def test_what_the_goal_changes(goal, target_rating, sign):
         {"learning_rate": 0.5},
         {"width": 0.01},
         {"l1_weight": 0.01},
+        {"surrogate": "ranking"},
         {"goal": "nuke"},
     ],
 )
@@ -402,6 +412,17 @@ def test_users_who_have_rated_everything():
     assert_array_equal(np.diff(attack.fit(X).poison_.indptr), 4)
 
 
+def test_a_surrogate_of_interactions_reads_no_levels(ratings):
+    def fillers(X):
+        attack = TNAAttackTransformer(surrogate="ranking", random_state=0)
+        # Fillers are rated as others rate them; which ones they are is what is looked at.
+        return attack.fit(X).poison_.indices
+
+    other = ratings.copy()
+    other.data = 1 + ratings.data % 5
+    assert_array_equal(fillers(ratings), fillers(other))
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_the_scale_of_ratings_does_not_matter(scale, ratings):
     plain = TNAAttackTransformer(random_state=0).fit(ratings).poison_
@@ -438,7 +459,9 @@ def test_unknown_profiles_do_not_matter(ratings):
         ({"max_iter": 0}, "'max_iter'"),
         ({"learning_rate": 0}, "'learning_rate'"),
         ({"width": 0}, "'width'"),
+        ({"width": "narrow"}, "'width'"),
         ({"l1_weight": -1}, "'l1_weight'"),
+        ({"surrogate": "rank"}, "'surrogate'"),
     ],
 )
 def test_bad_parameters(parameters, message, ratings):

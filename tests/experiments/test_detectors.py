@@ -1,5 +1,7 @@
 """Detectors in a study: what they are shown, what is measured, and that nothing is done twice."""
 
+import time
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -447,3 +449,44 @@ def test_what_cannot_be_described_is_refused_before_anything_is_done(ratings, tm
         study(ratings, detectors=detectors, cache_dir=tmp_path / "cache")
     assert not done
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_verdict_that_is_shared_says_the_same_and_takes_as_long(ratings, monkeypatch):
+    def study(**options):
+        count.clear()
+        plan = Plan(
+            ratings,
+            None,
+            ATTACKS,
+            {"Popularity": PopularityRecommender(), "Filtered": FilteredRecommender()},
+            detectors={"Lockstep": LockstepDetector()},
+            target_items="unpopular",
+            n_targets=2,
+            n_repeats=1,
+            k=10,
+            protocol="fold_in",
+            seeds=[Seeds(0, 0, 0)],
+            reference="Popularity",
+            **options,
+        )
+        return _running.run(plan, None, 1, 0)
+
+    count, judge = [], LockstepDetector._judge
+
+    def slow(self, X, *args, **kwargs):
+        if X.shape[0] > len(ratings.indptr) - 1:
+            count.append(X.shape)
+            time.sleep(0.02)
+        return judge(self, X, *args, **kwargs)
+
+    monkeypatch.setattr(LockstepDetector, "_judge", slow)
+    each, shared = study(), study(shares_verdicts=True)
+    assert len(count) == len(ATTACKS) < len(each.detections) + len(ATTACKS)
+    for ours, theirs in zip(shared.records, each.records, strict=True):
+        assert {k: v for k, v in ours.items() if k not in MEASURED} == pytest.approx(
+            {k: v for k, v in theirs.items() if k not in MEASURED}, nan_ok=True
+        )
+    for ours, theirs in zip(shared.detections, each.detections, strict=True):
+        assert ours["n_found"] == theirs["n_found"]
+        assert ours["average_precision"] == theirs["average_precision"]
+        assert ours["detection_seconds"] > 0.02

@@ -112,6 +112,25 @@ def test_ease_has_no_weights_before_it_is_fitted():
     assert not hasattr(EASERecommender(), "item_weights_")
 
 
+@pytest.mark.parametrize("n_items", [1, 31, 32, 33, 90])
+def test_ease_divides_by_columns_to_the_bit(n_items):
+    rng = np.random.default_rng(0)
+    symmetric = rng.normal(size=(n_items, n_items))
+    symmetric += symmetric.T + 4 * np.eye(n_items)
+    symmetric[3:5] = symmetric[:, 3:5] = -0.0  # items that meet no other
+    symmetric.flat[:: n_items + 1] += 1
+    expected = np.zeros((n_items, n_items), np.float32)
+    for i in range(n_items):
+        for j in range(n_items):
+            if i != j:
+                entry = np.float32(0) + np.float32(symmetric[i, j])
+                expected[i, j] = entry / -np.float32(symmetric[j, j])
+    given = np.where(np.tri(n_items, dtype=bool), symmetric, np.nan)  # which is not looked at
+    weights = np.empty_like(expected)
+    _ease._divide_columns(given, weights)
+    assert weights.tobytes() == expected.tobytes()
+
+
 def test_ease_adds_weights_up_in_order_whatever_the_lengths():
     """Four weights at a time and the rest, in strips of columns of which the last is short."""
     rng = np.random.default_rng(0)

@@ -11,6 +11,7 @@ import numba
 import numpy as np
 import pytest
 from numba.core import caching
+from numba.core.base import BaseContext
 
 from skrecsec.utils import _compiling
 from skrecsec.utils._compiling import compiled_for, fast_jit, jit
@@ -45,6 +46,15 @@ def load(tmp_path, monkeypatch):
     return load
 
 
+@pytest.fixture
+def n_refreshed(monkeypatch):
+    """Counts how often Numba brought in all that it can compile."""
+    counts = []
+    refresh = BaseContext.refresh
+    monkeypatch.setattr(BaseContext, "refresh", lambda self: (counts.append(1), refresh(self)))
+    return counts
+
+
 def kept(folder):
     return sorted(path for path in folder.rglob("*") if path.suffix in (".nbi", ".nbc"))
 
@@ -56,6 +66,29 @@ def test_what_is_compiled_is_kept(load, tmp_path):
     again = load()
     assert again(VALUES) == 10
     assert sum(again.stats.cache_hits.values()) == 1
+
+
+@compiled
+@pytest.mark.parametrize("newest", [_compiling._NEWEST_NUMBA, (0, 0)], ids=["known", "newer"])
+def test_what_takes_numba_to_compile_is_brought_in_when_it_compiles(
+    newest, load, n_refreshed, monkeypatch
+):
+    monkeypatch.setattr(_compiling, "_NEWEST_NUMBA", newest)
+    load()(VALUES)
+    assert len(n_refreshed) >= 1
+    n_refreshed.clear()
+    again = load()
+    assert again(VALUES) == 10
+    assert sum(again.stats.cache_hits.values()) == 1
+    assert bool(n_refreshed) == (newest == (0, 0))
+    assert again(np.arange(5)) == 10  # for other types it compiles
+    assert sum(again.stats.cache_misses.values()) == 1
+
+
+@compiled
+def test_the_numba_at_hand_is_known():
+    """Else starting takes longer: look at `Cache.load_overload`, and raise `_NEWEST_NUMBA`."""
+    assert numba.version_info.short <= _compiling._NEWEST_NUMBA
 
 
 DAMAGES = {
