@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import logit
 
 from skrecsec.utils._compiling import jit
-from skrecsec.utils._memory import check_memory
+from skrecsec.utils._memory import aligned_copy, check_memory
 from skrecsec.utils.validation import find_rating_levels
 
 # Drawn in double precision, trained in single, and kept once more.
@@ -122,7 +122,7 @@ def initial_factors(n_models, n_users, n_items, n_factors, rng):
 
     def draw(n_rows):
         bound = np.sqrt(6 / (n_rows + n_factors))
-        return rng.uniform(-bound, bound, (n_models, n_rows, n_factors)).astype(np.float32)
+        return aligned_copy(rng.uniform(-bound, bound, (n_models, n_rows, n_factors)))
 
     return draw(n_users), draw(n_items)
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrecsec.utils._compiling import fast_jit
+from skrecsec.utils._compiling import fast_jit, prefetch
+
+LINE = 16  # float32 numbers that a processor fetches at once
+AHEAD = 4  # ratings
 
 
 @fast_jit
@@ -42,6 +45,13 @@ def sgd_pairs(user_factors, item_factors, users, items, ratings, learning_rate, 
         for t in range(ratings.size):
             u = np.int64(users[t])
             i = np.int64(items[t])
+            # Users and items come at random, and a later rating's while there is work on this one.
+            ahead = min(t + AHEAD, ratings.size - 1)
+            next_user = np.int64(users[ahead]) * n_factors
+            next_item = np.int64(items[ahead]) * n_factors
+            for k in range(0, n_factors, LINE):
+                prefetch(P, next_user + k)
+                prefetch(Q, next_item + k)
             score = np.float32(0)
             for k in range(n_factors):
                 score += P[u, k] * Q[i, k]

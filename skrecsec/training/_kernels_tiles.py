@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from skrecsec.training._kernels import sgd_pairs, step_size
-from skrecsec.utils._compiling import fast_jit, inlined_jit, jit
+from skrecsec.training._kernels import LINE, sgd_pairs, step_size
+from skrecsec.utils._compiling import fast_jit, inlined_jit, jit, prefetch
+from skrecsec.utils._memory import aligned_empty
 
 # Inside a tile, cells are updated in groups of 3 users x 3 items: that is what fits in registers,
 # and at one sample per cell it is twice as fast as one cell at a time. The side of a tile is a
@@ -55,19 +56,27 @@ def sgd_tiles(
         user_block = tiles[t] // n_item_blocks
         u = user_block * TILE
         i = tiles[t] % n_item_blocks * TILE
+        # Tiles come at random, and the next one's factors while there is work on this one.
+        next_tile = tiles[min(t + 1, n_tiles - 1)]
+        next_u = next_tile // n_item_blocks * TILE
+        next_i = next_tile % n_item_blocks * TILE
         start, stop = starts[user_block], starts[user_block + 1]
         _read_sorted_ratings(slots, positions, values, start, stop, i, target)
         for v in range(2):
             other = (model + 1 + v) % 3
             P = user_factors[other, u : u + TILE]
             Q = item_factors[other, i : i + TILE]
-            _tile_scores(P, Q, votes[v])
+            P_next = user_factors[other, next_u : next_u + TILE]
+            Q_next = item_factors[other, next_i : next_i + TILE]
+            _tile_scores(P, Q, votes[v], P_next, Q_next)
         n_pseudo_labels += _fill_agreed(
             votes, min(TILE, n_users - u), min(TILE, n_items - i), levels, midpoints, target
         )
         P = user_factors[model, u : u + TILE]
         Q = item_factors[model, i : i + TILE]
-        _tile_updates(P, Q, target, learning_rate, reg, sigmoid)
+        P_next = user_factors[model, next_u : next_u + TILE]
+        Q_next = item_factors[model, next_i : next_i + TILE]
+        _tile_updates(P, Q, target, learning_rate, reg, sigmoid, P_next, Q_next)
         # Zero times a factor that has overflowed is not zero.
         P[max(0, n_users - u) :] = 0
         Q[max(0, n_items - i) :] = 0
@@ -87,19 +96,27 @@ def sgd_tiles(
     return n_pseudo_labels
 
 
-@jit
 def in_tile_order(factors, order):
-    """Return the factors with rows in the given order, and rows of zeros up to full tiles."""
+    """Return the factors with rows in the given order, and rows of zeros up to full tiles.
+
+    They begin where memory is fetched from, so that rows are not spread over more than they need.
+    """
     n_models, _, n_factors = factors.shape
     n_rows = (order.size + TILE - 1) // TILE * TILE
-    result = np.empty((n_models, n_rows, n_factors), np.float32)
+    result = aligned_empty((n_models, n_rows, n_factors))
+    _order_rows(factors, order, result)
+    return result
+
+
+@jit
+def _order_rows(factors, order, result):
+    n_models, _, n_factors = factors.shape
     for j in range(n_models):
         for x in range(order.size):
             row = np.int64(order[x])
             for k in range(n_factors):
                 result[j, x, k] = factors[j, row, k]
         result[j, order.size :] = 0
-    return result
 
 
 @jit
@@ -183,7 +200,7 @@ def add_pseudo_labels(
         other = (model + 1 + v) % 3
         _load(user_factors, other, users, P)
         _load(item_factors, other, items, Q)
-        _tile_scores(P, Q, votes[v])
+        _tile_scores(P, Q, votes[v], P, Q)
     return _fill_agreed(votes, users.size, items.size, levels, midpoints, target)
 
 
@@ -249,11 +266,15 @@ def _group_scores(P, Q, x, y):
 
 
 @fast_jit
-def _tile_scores(P, Q, scores):
-    """Write P Q^T."""
-    side = P.shape[0]
+def _tile_scores(P, Q, scores, P_next, Q_next):
+    """Write P Q^T, and prefetch the next two blocks."""
+    side, n_factors = P.shape
     for x in range(0, side, GROUP):
         for y in range(0, side, GROUP):
+            # A share for each group: spread, it costs little.
+            for k in range(y * n_factors // LINE, (y + GROUP) * n_factors // LINE, LINE):
+                prefetch(P_next, x * n_factors + k)
+                prefetch(Q_next, x * n_factors + k)
             s00, s01, s02, s10, s11, s12, s20, s21, s22 = _group_scores(P, Q, x, y)
             scores[x, y] = s00
             scores[x, y + 1] = s01
@@ -267,22 +288,34 @@ def _tile_scores(P, Q, scores):
 
 
 @fast_jit
-def _tile_updates(P, Q, target, learning_rate, reg, sigmoid):
+def _tile_updates(P, Q, target, learning_rate, reg, sigmoid, P_next, Q_next):
     """Walk the tile along its diagonals in groups of 3 x 3 cells with a target.
 
     Within a group the nine updates see the same factors (a mini-batch of nine, summed); groups
-    follow one another. Cells without a target (0) do nothing.
+    follow one another. Cells without a target (0) do nothing. Prefetches the next two blocks.
     """
-    n_factors = P.shape[1]
     # The side comes from the array: given a constant, LLVM unrolls first and cannot vectorise.
-    side = target.shape[0]
+    side, n_factors = target.shape[0], P.shape[1]
+    n_groups = side // GROUP
     decay = learning_rate * reg
+    x = y = 0
+    s00, s01, s02, s10, s11, s12, s20, s21, s22 = _group_scores(P, Q, x, y)
     for z in range(0, side, GROUP):
-        for x in range(0, side, GROUP):
-            y = x + z
-            if y >= side:
-                y -= side
-            s00, s01, s02, s10, s11, s12, s20, s21, s22 = _group_scores(P, Q, x, y)
+        for g in range(n_groups):
+            for k in range(z * n_factors // LINE, (z + GROUP) * n_factors // LINE, LINE):
+                prefetch(P_next, x * n_factors + k)
+                prefetch(Q_next, x * n_factors + k)
+            # The next group shares no row with this one, so it is scored before this one's updates:
+            # they need not wait for sums.
+            if g + 1 < n_groups:
+                next_x = x + GROUP
+                next_y = next_x + z
+            else:
+                next_x = 0
+                next_y = z + GROUP
+            if next_y >= side:
+                next_y -= side
+            n00, n01, n02, n10, n11, n12, n20, n21, n22 = _group_scores(P, Q, next_x, next_y)
             s00 = step_size(target[x, y], s00, learning_rate, sigmoid)
             s01 = step_size(target[x, y + 1], s01, learning_rate, sigmoid)
             s02 = step_size(target[x, y + 2], s02, learning_rate, sigmoid)
@@ -292,16 +325,37 @@ def _tile_updates(P, Q, target, learning_rate, reg, sigmoid):
             s20 = step_size(target[x + 2, y], s20, learning_rate, sigmoid)
             s21 = step_size(target[x + 2, y + 1], s21, learning_rate, sigmoid)
             s22 = step_size(target[x + 2, y + 2], s22, learning_rate, sigmoid)
-            for k in range(n_factors):
-                p0 = P[x, k]
-                p1 = P[x + 1, k]
-                p2 = P[x + 2, k]
-                q0 = Q[y, k]
-                q1 = Q[y + 1, k]
-                q2 = Q[y + 2, k]
-                P[x, k] = p0 + s00 * q0 + s01 * q1 + s02 * q2 - decay * p0
-                P[x + 1, k] = p1 + s10 * q0 + s11 * q1 + s12 * q2 - decay * p1
-                P[x + 2, k] = p2 + s20 * q0 + s21 * q1 + s22 * q2 - decay * p2
-                Q[y, k] = q0 + s00 * p0 + s10 * p1 + s20 * p2 - decay * q0
-                Q[y + 1, k] = q1 + s01 * p0 + s11 * p1 + s21 * p2 - decay * q1
-                Q[y + 2, k] = q2 + s02 * p0 + s12 * p1 + s22 * p2 - decay * q2
+            # Most fits have no penalty, and a quarter of the arithmetic is for those that have.
+            if decay == 0:
+                _update_group(P, Q, x, y, s00, s01, s02, s10, s11, s12, s20, s21, s22, decay, False)
+            else:
+                _update_group(P, Q, x, y, s00, s01, s02, s10, s11, s12, s20, s21, s22, decay, True)
+            x, y = next_x, next_y
+            s00, s01, s02, s10, s11 = n00, n01, n02, n10, n11
+            s12, s20, s21, s22 = n12, n20, n21, n22
+
+
+@inlined_jit
+def _update_group(P, Q, x, y, s00, s01, s02, s10, s11, s12, s20, s21, s22, decay, decays):
+    """Take the steps of 3 x 3 cells, all from the same factors."""
+    for k in range(P.shape[1]):
+        p0 = P[x, k]
+        p1 = P[x + 1, k]
+        p2 = P[x + 2, k]
+        q0 = Q[y, k]
+        q1 = Q[y + 1, k]
+        q2 = Q[y + 2, k]
+        if decays:
+            P[x, k] = p0 + s00 * q0 + s01 * q1 + s02 * q2 - decay * p0
+            P[x + 1, k] = p1 + s10 * q0 + s11 * q1 + s12 * q2 - decay * p1
+            P[x + 2, k] = p2 + s20 * q0 + s21 * q1 + s22 * q2 - decay * p2
+            Q[y, k] = q0 + s00 * p0 + s10 * p1 + s20 * p2 - decay * q0
+            Q[y + 1, k] = q1 + s01 * p0 + s11 * p1 + s21 * p2 - decay * q1
+            Q[y + 2, k] = q2 + s02 * p0 + s12 * p1 + s22 * p2 - decay * q2
+        else:
+            P[x, k] = p0 + s00 * q0 + s01 * q1 + s02 * q2
+            P[x + 1, k] = p1 + s10 * q0 + s11 * q1 + s12 * q2
+            P[x + 2, k] = p2 + s20 * q0 + s21 * q1 + s22 * q2
+            Q[y, k] = q0 + s00 * p0 + s10 * p1 + s20 * p2
+            Q[y + 1, k] = q1 + s01 * p0 + s11 * p1 + s21 * p2
+            Q[y + 2, k] = q2 + s02 * p0 + s12 * p1 + s22 * p2

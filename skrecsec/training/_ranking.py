@@ -9,7 +9,7 @@ import numpy as np
 from skrecsec.training._data import RatingData
 from skrecsec.training._plans import plan_pairs
 from skrecsec.utils._compiling import fast_jit
-from skrecsec.utils._memory import check_memory
+from skrecsec.utils._memory import aligned_copy, check_memory
 
 # So often an item is drawn anew that the user has rated, before the sample is left out.
 _MAX_DRAWS = 32
@@ -182,7 +182,7 @@ class RankingSolver:
         check_memory(8 * n_numbers, f"n_factors={n_factors} are too many")
 
         def factors(n_rows):
-            return (rng.uniform(-0.5, 0.5, (n_rows, n_factors)) / n_factors).astype(np.float32)
+            return aligned_copy(rng.uniform(-0.5, 0.5, (n_rows, n_factors)) / n_factors)
 
         user_factors, item_factors = factors(data.n_users), factors(data.n_items)
         return cls(user_factors, item_factors, np.zeros(data.n_items, np.float32), **options)

@@ -11,6 +11,8 @@ import contextlib
 from collections.abc import Callable
 
 import numba
+from numba.core import types
+from numba.extending import intrinsic
 
 # Reassociation lets dot products be vectorised; NaN and inf keep their meaning, because a diverged
 # fit has to be noticed.
@@ -37,6 +39,34 @@ def fast_jit(function: Callable) -> Callable:
 def inlined_jit(function: Callable) -> Callable:
     """Compile as `fast_jit` does, into each caller: for what has to stay in its registers."""
     return _compile(function, fastmath=_REASSOCIATE, inline="always")
+
+
+def _prefetch(typing_context, array, position):
+    """Have the processor fetch element `position` of an array's memory, and what is beside it."""
+
+    def generate(context, builder, signature, arguments):
+        from llvmlite import ir
+
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        parameters = [pointer, number, number, number]
+        function = builder.module.declare_intrinsic(
+            "llvm.prefetch", [pointer], ir.FunctionType(ir.VoidType(), parameters)
+        )
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), pointer)
+        for_reading, into_all_caches, of_data = (ir.Constant(number, n) for n in (0, 3, 1))
+        builder.call(function, [address, for_reading, into_all_caches, of_data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
+
+
+def _do_nothing(array, position):
+    pass
+
+
+# Plain Python cannot, and need not.
+prefetch = _do_nothing if numba.config.DISABLE_JIT else intrinsic(_prefetch)
 
 
 def compiled_for() -> str:

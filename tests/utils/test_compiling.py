@@ -14,7 +14,7 @@ from numba.core import caching
 from numba.core.base import BaseContext
 
 from skrecsec.utils import _compiling
-from skrecsec.utils._compiling import compiled_for, fast_jit, jit
+from skrecsec.utils._compiling import compiled_for, fast_jit, jit, prefetch
 
 SOURCE = """
 def total(values):
@@ -172,6 +172,20 @@ def test_another_numba_may_keep_its_cache_elsewhere(load, monkeypatch, fake):
 def test_copies_of_the_cache_do_not_recurse(load):
     cache = load()._cache
     assert copy.copy(cache).cache_path == cache.cache_path
+
+
+def test_prefetching_reads_and_writes_nothing():
+    @numba.njit
+    def fetch(array, position):
+        prefetch(array, position)
+        return array[0]
+
+    array = np.arange(5, dtype=np.float32)
+    # Also of what lies outside of the array, which a processor does not mind.
+    assert [fetch(array, position) for position in (0, 4, 10**9, -(10**9))] == [0] * 4
+    assert array.tolist() == [0, 1, 2, 3, 4]
+    if not numba.config.DISABLE_JIT:
+        assert "prefetch" in fetch.inspect_asm(fetch.signatures[0])
 
 
 def test_the_kind_of_processor_is_named(monkeypatch):
