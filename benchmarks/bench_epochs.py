@@ -1,4 +1,4 @@
-"""Seconds per epoch of the solvers, against a plain loop and against cornac's MF.
+"""Seconds per epoch of the solvers, against a plain loop; `bench_peers.py` has other libraries.
 
 The plain loop is what one would write first: random mini-batches of 2,048 samples through autograd
 and `torch.optim`, pseudo-labels drawn up for all cells before each model's turn. Everything runs on
@@ -7,7 +7,7 @@ one thread, in turns, so that ratios hold on a busy machine.
 With `--floor`, cooperative epochs by SGD instead, with one and two threads, against what their five
 products of all cells would take as dense float32 products (two votes, one prediction, two updates).
 
-    SKRECSEC_DATA=... python benchmarks/bench_epochs.py [--repeats 5] [--cornac] [--floor]
+    SKRECSEC_DATA=... python benchmarks/bench_epochs.py [--repeats 5] [--floor]
 """
 
 import argparse
@@ -132,22 +132,6 @@ def solvers(data, seed=0):
     }
 
 
-def cornac_epoch(X, n_epochs=20):
-    """Return a callable that runs one epoch's worth of cornac's MF, averaged over 20."""
-    import cornac
-
-    rows, items = X.nonzero()
-    uir = [(str(u), str(i), float(r)) for u, i, r in zip(rows, items, X.data, strict=True)]
-    train = cornac.data.Dataset.build(uir)
-
-    def epoch():
-        cornac.models.MF(
-            k=128, max_iter=n_epochs, learning_rate=0.02, lambda_reg=0.0, num_threads=1
-        ).fit(train)
-
-    return epoch
-
-
 def product_rate(side=1536):
     """Return how many multiplications and additions a dense product does in a second."""
     A = np.ones((side, side), np.float32)
@@ -192,7 +176,6 @@ def against_the_floor(name, X, repeats, n_factors=128):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--cornac", action="store_true", help="cornac must be installed")
     parser.add_argument("--floor", action="store_true")
     args = parser.parse_args()
     if args.floor:
@@ -203,10 +186,6 @@ def main():
     X = fetch_movielens_100k().ratings
     data = RatingData.from_matrix(X, 0.1, np.random.default_rng(0))
     epochs = solvers(data)
-    per_call = dict.fromkeys(epochs, 1)
-    if args.cornac:
-        epochs["MF", "cornac (C++)"] = cornac_epoch(X)
-        per_call["MF", "cornac (C++)"] = 20
     seconds = {name: [] for name in epochs}
     with single_threaded():
         for name, epoch in epochs.items():
@@ -216,7 +195,7 @@ def main():
             for name, epoch in epochs.items():
                 start = time.perf_counter()
                 epoch()
-                seconds[name].append((time.perf_counter() - start) / per_call[name])
+                seconds[name].append(time.perf_counter() - start)
     print(f"MovieLens-100K, one thread, median of {args.repeats}")
     for name, times in seconds.items():
         median = statistics.median(times)

@@ -50,8 +50,8 @@ def main():
                     start = time.process_time()
                     fit()
                     if repeat:
-                        seconds[name].append((time.process_time() - start) / N_EPOCHS)
-        print(f"{dataset}, one thread, {N_EPOCHS} epochs, median of {args.repeats}")
+                        seconds[name].append((time.process_time() - start) / N_EPOCHS[name[0]])
+        print(f"{dataset}, one thread, median of {args.repeats}")
         for (model, library), times in seconds.items():
             line = f"{model:4} {library:10} {statistics.median(times) * 1e3:9.1f} ms an epoch"
             if (model, OURS) in seconds and library != OURS:

@@ -16,7 +16,7 @@ from skrecsec.training._plans import plan_pairs
 from skrecsec.training._sgd import SGDSolver
 
 N_FACTORS = {"MF": 128, "BPR": 64, "ALS": 64}
-N_EPOCHS = 5
+N_EPOCHS = {"MF": 20, "BPR": 5, "ALS": 5}
 OURS = "skrecsec"
 
 
@@ -26,14 +26,14 @@ def mf_of_this(X):
         data = RatingData.from_matrix(X, 0.0, rng)
         factors = initial_factors(1, *X.shape, N_FACTORS["MF"], rng)
         solver = SGDSolver(data, *factors, learning_rate=0.02, reg=0.01)
-        for _ in range(N_EPOCHS):
+        for _ in range(N_EPOCHS["MF"]):
             solver.run_pairs(plan_pairs(data, rng))
 
     return fit
 
 
 def bpr_of_this(X):
-    return lambda: BPRRecommender(N_FACTORS["BPR"], max_iter=N_EPOCHS, random_state=0).fit(X)
+    return lambda: BPRRecommender(N_FACTORS["BPR"], max_iter=N_EPOCHS["BPR"], random_state=0).fit(X)
 
 
 def of_cornac(X, model):
@@ -42,7 +42,7 @@ def of_cornac(X, model):
     users, items = X.nonzero()
     triplets = zip(users.tolist(), items.tolist(), X.data.tolist(), strict=True)
     train = cornac.data.Dataset.build(list(triplets), seed=0)
-    options = {"max_iter": N_EPOCHS, "learning_rate": 0.02, "num_threads": 1, "seed": 0}
+    options = {"max_iter": N_EPOCHS[model], "learning_rate": 0.02, "num_threads": 1, "seed": 0}
     return lambda: getattr(cornac.models, model)(k=N_FACTORS[model], **options).fit(train)
 
 
@@ -54,7 +54,7 @@ def mf_of_surprise(X):
     frame = pd.DataFrame({"user": users, "item": items, "rating": X.data})
     reader = surprise.Reader(rating_scale=(X.data.min(), X.data.max()))
     train = surprise.Dataset.load_from_df(frame, reader).build_full_trainset()
-    return lambda: surprise.SVD(N_FACTORS["MF"], n_epochs=N_EPOCHS, random_state=0).fit(train)
+    return lambda: surprise.SVD(N_FACTORS["MF"], n_epochs=N_EPOCHS["MF"], random_state=0).fit(train)
 
 
 def of_implicit(X, module, model, name):
@@ -62,7 +62,7 @@ def of_implicit(X, module, model, name):
 
     ones = sp.csr_matrix((np.ones(X.nnz, np.float32), X.indices, X.indptr), shape=X.shape)
     make = getattr(getattr(implicit, module), model)
-    options = {"factors": N_FACTORS[name], "iterations": N_EPOCHS, "num_threads": 1}
+    options = {"factors": N_FACTORS[name], "iterations": N_EPOCHS[name], "num_threads": 1}
     return lambda: make(**options, random_state=0).fit(ones, show_progress=False)
 
 
@@ -106,7 +106,7 @@ def bpr_of_recbole(X):
 
     def fit():
         trainer = Trainer(config, BPR(config, train.dataset))
-        for epoch in range(N_EPOCHS):
+        for epoch in range(N_EPOCHS["BPR"]):
             trainer._train_epoch(train, epoch)
 
     return fit

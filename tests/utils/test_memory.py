@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from skrecsec.utils._memory import aligned_copy, aligned_empty
 
 
-@pytest.mark.parametrize("shape", [(3, 7), (1, 128), (0, 4), (2, 3, 5)])
+@pytest.mark.parametrize("shape", [(3, 7), (1, 128), (2, 3, 5)])
 def test_aligned_arrays_begin_with_a_line(shape):
     values = np.random.default_rng(0).normal(size=shape)
     arrays = [aligned_copy(values) for _ in range(5)]
