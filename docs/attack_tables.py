@@ -79,9 +79,20 @@ def _strongest(figures, settings, limit, caption):
 
 
 def _seeds(attacks):
-    """Return over how many seeds the figures of most attacks are means, as text."""
-    n_seeds = int(np.median([attack["n_seeds"] for attack in attacks.values()]))
+    """Return over how many seeds the figures of a setting are means, as text."""
+    return _seeds_title(attacks[CLEAN]["n_seeds"])
+
+
+def _seeds_title(n_seeds):
     return f"{n_seeds} seed{'s' * (n_seeds > 1)}"
+
+
+def _named(attacks, attack):
+    """Return the title of an attack, and its number of seeds where others have more."""
+    n_seeds = attacks[attack]["n_seeds"]
+    if n_seeds == attacks[CLEAN]["n_seeds"]:
+        return attack_title(attack)
+    return f"{attack_title(attack)}, {_seeds_title(n_seeds)}"
 
 
 def _setting_title(n_targets, size):
@@ -94,7 +105,7 @@ def _worst(attacks, victim, limit):
     return (
         NOTHING
         if worst is None
-        else f"{_moved(attacks, worst, victim):.3f} ({attack_title(worst)})"
+        else f"{_moved(attacks, worst, victim):.3f} ({_named(attacks, worst)})"
     )
 
 
@@ -145,7 +156,7 @@ def _risen(attacks, victim, limit, clean):
     reached = f"{_moved(attacks, worst, victim):.3f}"
     if float(reached) - clean < SLIGHT:
         return reached
-    return f"{reached} ({attack_title(worst)}; {seen(attacks[worst]):.2f})"
+    return f"{reached} ({_named(attacks, worst)}; {seen(attacks[worst]):.2f})"
 
 
 def seen(figures):

@@ -99,6 +99,16 @@ def test_nobody_is_named_who_moves_nothing(tables, tmp_path):
     assert table == [["EASE", "0.200", tables.NOTHING, "0.204", "0.204"]]
 
 
+def test_fewer_seeds_than_those_of_others_are_said(tables, tmp_path):
+    path = tmp_path / "figures.json"
+    cells = [*CELLS, cell("copy, target_rating=mixed", 0, 0.95, 0.7)]
+    path.write_text(json.dumps({"versions": {}, "cells": cells}))
+    made = tables.files(path)
+    named = "Copy, mixed levels, 1 seed"
+    assert rows(made["strongest_any.rst"])[0][2] == f"0.950 ({named})"
+    assert rows(made["strongest_by_visibility.rst"])[0][3] == f"0.950 ({named}; 0.70)"
+
+
 @pytest.mark.parametrize(
     ("name", "title"),
     [
