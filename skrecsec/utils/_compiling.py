@@ -66,7 +66,7 @@ def _do_nothing(array, position):
 
 
 # Plain Python cannot, and need not.
-prefetch = _do_nothing if numba.config.DISABLE_JIT else intrinsic(_prefetch)
+prefetch = _do_nothing if getattr(numba.config, "DISABLE_JIT", False) else intrinsic(_prefetch)
 
 
 def compiled_for() -> str:
