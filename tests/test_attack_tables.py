@@ -1,7 +1,6 @@
 """The tables of the page about the strongest attack say what was measured."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,7 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 @pytest.fixture(scope="module")
 def tables(module_at):
     """Return the module that makes the tables."""
-    sys.path.insert(0, str(DOCS))
-    try:
-        return module_at(DOCS / "attack_tables.py")
-    finally:
-        sys.path.remove(str(DOCS))
+    return module_at(DOCS / "attack_tables.py")
 
 
 def cell(attack, seed, target_hr, precision, **setting):

@@ -26,10 +26,6 @@ class RatingSurrogate(RidgeFactorization):
         blocks = user_products(self.user_factors, *self._by_item[:2], items)
         return blocks + self.reg * np.eye(self.user_factors.shape[1])
 
-    def full_user_block(self):
-        """Return reg I + sum of q q^T over all items, (d, d)."""
-        return _full_block(self.item_factors, self.reg)
-
     def user_influence(self, user_adjoints, item_adjoints):
         """Return by how much each user's ratings raise what the adjoints are of."""
         adjoints = user_adjoints, item_adjoints
@@ -48,10 +44,6 @@ class RankingSurrogate(WeightedFactorization):
         block = _full_block(self.user_factors, self.reg)
         return np.broadcast_to(block, (len(items), *block.shape))
 
-    def full_user_block(self):
-        """Return reg I + sum of q q^T over all items, (d, d)."""
-        return _full_block(self.item_factors, self.reg)
-
     def user_influence(self, user_adjoints, item_adjoints):
         """Return by how much each user's ones and zeros raise what the adjoints are of."""
         P, Q = self.user_factors, self.item_factors
@@ -65,6 +57,7 @@ SURROGATES = {"rating": RatingSurrogate, "ranking": RankingSurrogate}
 
 
 def _full_block(factors, reg):
+    """Return reg I + sum of f f^T over all factors, (d, d)."""
     return factors.T @ factors + reg * np.eye(factors.shape[1])
 
 
@@ -168,7 +161,7 @@ class ProfileLoss:
         self._item_factors = surrogate.item_factors
         self._user_factors = surrogate.user_factors[users]
         self._lists = self._draw_up_lists(users)
-        self._user_block = surrogate.full_user_block()
+        self._user_block = _full_block(surrogate.item_factors, surrogate.reg)
         self._target_blocks = surrogate.item_blocks(gap.target_items)
         self._target_rights = _times(self._target_blocks, self._item_factors[gap.target_items])
         self._listed, self._slots = _distinct(self._lists.items)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from skrecsec.utils._compiling import fast_jit, prefetch
+from skrecsec.utils._memory import CACHE_LINE
 
-LINE = 16  # float32 numbers that a processor fetches at once
-AHEAD = 4  # ratings
+LINE = CACHE_LINE // 4  # float32 numbers that a processor fetches at once
+_AHEAD = 4  # ratings
 
 
 @fast_jit
@@ -46,7 +47,7 @@ def sgd_pairs(user_factors, item_factors, users, items, ratings, learning_rate, 
             u = np.int64(users[t])
             i = np.int64(items[t])
             # Users and items come at random, and a later rating's while there is work on this one.
-            ahead = min(t + AHEAD, ratings.size - 1)
+            ahead = min(t + _AHEAD, ratings.size - 1)
             next_user = np.int64(users[ahead]) * n_factors
             next_item = np.int64(items[ahead]) * n_factors
             for k in range(0, n_factors, LINE):

@@ -10,7 +10,7 @@ import numpy as np
 
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP = Path("/sys/fs/cgroup")
-_LINE = 64  # bytes that a processor fetches at once
+CACHE_LINE = 64  # bytes that a processor fetches at once
 
 
 def available_memory() -> int | None:
@@ -61,8 +61,8 @@ def aligned_empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
     ((3, 5), 0)
     """
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.empty(n_bytes + _LINE, dtype=np.uint8)
-    start = -memory.ctypes.data % _LINE
+    memory = np.empty(n_bytes + CACHE_LINE, dtype=np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
     return memory[start : start + n_bytes].view(dtype).reshape(shape)
 
 
