@@ -17,7 +17,7 @@ from skrecsec.experiments._memory import peak_memory, reset_peak_memory
 from skrecsec.experiments._records import POISON, Record
 from skrecsec.experiments._workers import work_for
 from skrecsec.model_selection import leave_one_out_split
-from skrecsec.utils._labels import forget_verdict, verdicts_kept
+from skrecsec.utils._kept_verdicts import forget_verdict, verdicts_kept
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._scoring import (
     discounted_gains,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skrecsec.utils._labels import fit_predict
+from skrecsec.utils._kept_verdicts import fit_predict
 from skrecsec.utils._scoring import steps_of
 
 

@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 
 from skrecsec import LockstepDetector, PCADetector
-from skrecsec.utils._labels import fit_predict, forget_verdict, verdicts_kept
+from skrecsec.utils._kept_verdicts import fit_predict, forget_verdict, verdicts_kept
 
 
 @pytest.fixture
