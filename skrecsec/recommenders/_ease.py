@@ -12,6 +12,7 @@ from skrecsec.recommenders._ease_few_users import FewUsersWeights
 from skrecsec.recommenders._interactions import BaseInteractionRecommender
 from skrecsec.utils._compat import Count, Number, validate_parameter_constraints
 from skrecsec.utils._compiling import jit
+from skrecsec.utils._digest import digest
 from skrecsec.utils._items import check_target_items
 from skrecsec.utils._memory import available_memory
 from skrecsec.utils._ranking import check_k
@@ -90,6 +91,7 @@ class EASERecommender(BaseInteractionRecommender):
 
     def _fit_interactions(self, X):
         n_users, n_items = X.shape
+        self._fitted_to = _digest_of(X)
         is_few = n_users * _FEW_USERS <= n_items
         # Two tables of the few users in float64, and a copy in float32.
         _check_memory(n_items, 20 * n_users * n_items if is_few else _BYTES_PER_PAIR * n_items**2)
@@ -168,7 +170,7 @@ class EASERecommender(BaseInteractionRecommender):
         -----
         The bounds hold for any fake profiles, of any knowledge. Proofs, and how tight they are, are
         in :ref:`certificates`. All users in `X` are asked, who have rated a target as those who
-        never list it; users without ratings are counted as won.
+        never list it; users without interactions are counted as won.
 
         O(min(n_users, n_items)^3 + n_items^3) time for each target that somebody has rated, some
         seconds for a thousand users, and O((n_users + n_items) min(n_users, n_items)) memory.
@@ -183,10 +185,9 @@ class EASERecommender(BaseInteractionRecommender):
         >>> bool(certificate.hit_ratio_fixed[0] <= certificate.hit_ratio[0] < 1)
         True
         """
-        X = self._interactions(self._check_profiles(X))
-        n_users, n_items = X.shape
-        popularity = np.bincount(X.indices, minlength=n_items) / max(n_users, 1)
-        if not np.array_equal(popularity, self.item_popularity_):
+        seen = self._check_profiles(X)
+        X, n_items = self._interactions(seen), seen.shape[1]
+        if _digest_of(X) != self._fitted_to:
             raise ValueError("X must be the ratings that the model was fitted to.")
         targets = check_target_items(
             target_items, n_items, item_names=getattr(self, "feature_names_in_", None)
@@ -200,7 +201,7 @@ class EASERecommender(BaseInteractionRecommender):
         attack = Attack(n_fakes, size, self.reg)
         weights = self.item_weights_.astype(np.float64)
         with single_threaded():
-            return certify(X, weights, self._score_profiles, targets, attack, check_k(k))
+            return certify(X, seen, weights, self._score_profiles, targets, attack, check_k(k))
 
     def _weights_of_users(self, X):
         return np.ones(X.shape[0])
@@ -335,6 +336,12 @@ def has_memory(n_items: int) -> bool:
     """Return whether there is memory enough for so many items."""
     available = available_memory()
     return available is None or _BYTES_PER_PAIR * n_items**2 <= available
+
+
+def _digest_of(interactions):
+    """Return by what interactions are known again, whatever they weigh."""
+    indptr, indices = interactions.indptr, interactions.indices
+    return digest(indptr.astype(np.int64), indices.astype(np.int32, copy=False))
 
 
 def _check_memory(n_items, needed):

@@ -72,31 +72,31 @@ class Attack(NamedTuple):
         return self.n_fakes * self.size
 
 
-def best_scores(X, score, k: int) -> tuple[np.ndarray, np.ndarray]:
+def best_scores(X, seen, score, k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the best unrated items of each user and their scores, as deep as is looked at."""
     depth = min(k + 1 + _DEPTH, X.shape[1])
     items = np.empty((X.shape[0], depth), dtype=np.int64)
     values = np.empty((X.shape[0], depth))
     for rows in row_blocks(*X.shape):
         scores = score(X[rows])
-        mask_seen(scores, X[rows])
+        mask_seen(scores, seen[rows])
         items[rows] = top_k(scores, depth)
         values[rows] = np.take_along_axis(scores, np.maximum(items[rows], 0), axis=1)
     values[items < 0] = -np.inf
     return items, values
 
 
-def lists_without(target: int, X, target_scores, best, k: int) -> Lists:
+def lists_without(target: int, X, is_rated, target_scores, best, k: int) -> Lists:
     """Return the lists of other items, seen from a target."""
     items, values = best
     others = np.where(items == target, -np.inf, values)
     others = -np.sort(-others, axis=1)[:, k - 1 : -1]
     heights = others - target_scores[:, np.newaxis] - _SLACK
-    # Who has rated nothing is served by popularity, of which nothing is said here.
+    # Who has no interactions is served by popularity, of which nothing is said here.
     heights[np.diff(X.indptr) == 0] = -np.inf
     margins = heights[:, 0] if heights.shape[1] else np.full(X.shape[0], -np.inf)
     margins = np.where(margins > 0, margins, -np.inf)
-    margins[X[:, [target]].toarray().ravel() > 0] = np.inf
+    margins[is_rated] = np.inf
     return Lists(margins, heights)
 
 
@@ -237,7 +237,9 @@ def _monotone_kernel(mu, reg, tangent):
     return lambda values: values / (slope * values + constant)
 
 
-def safe_fakes(target, X, target_scores, best, residuals, spectrum, attack, k) -> np.ndarray:
+def safe_fakes(
+    target, X, is_rated, target_scores, best, residuals, spectrum, attack, k
+) -> np.ndarray:
     """Return, for each user, up to how many fakes can for certain not list a target.
 
     All scores of a user move by less than rho times the bound of the item's residual, rho^2 being
@@ -247,7 +249,7 @@ def safe_fakes(target, X, target_scores, best, residuals, spectrum, attack, k) -
     gaps = np.where(items == target, -np.inf, values) - target_scores[:, np.newaxis] - _SLACK
     gaps /= residuals[np.maximum(items, 0)] + residuals[target]
     if gaps.shape[1] < k:
-        return np.zeros(X.shape[0], dtype=np.int64)
+        return np.where(is_rated, _MAX_FAKES, 0)
     critical = np.partition(gaps, -k, axis=1)[:, -k]
     leverage = (spectrum.root(_kernel(0.0, attack.reg)) ** 2).sum(axis=1)
     reach = np.maximum(critical, 0) ** 2 / np.maximum(leverage, 1e-300)
@@ -255,27 +257,33 @@ def safe_fakes(target, X, target_scores, best, residuals, spectrum, attack, k) -
     used = n_fakes * user_budget(1.0, n_fakes * attack.size, attack.reg)
     found = np.maximum(np.searchsorted(used, reach, side="left") - 1, 0)
     found[np.diff(X.indptr) == 0] = 0
-    found[X[:, [target]].toarray().ravel() > 0] = _MAX_FAKES
+    found[is_rated] = _MAX_FAKES
     return found
 
 
-def certify(X, weights, score, targets, attack: Attack, k: int) -> Bunch:
-    """Return the certificates of target items, see `EASERecommender.certify`."""
-    best = best_scores(X, score, k)
+def certify(X, seen, weights, score, targets, attack: Attack, k: int) -> Bunch:
+    """Return the certificates of target items, see `EASERecommender.certify`.
+
+    `X` is what the model learned from, `seen` what is left out of the lists: all that was rated.
+    """
+    best = best_scores(X, seen, score, k)
     all_items = Spectrum(X)
     residuals = residual_bounds(weights, attack.size)
     others = attack.n_fakes * row_residual_bound(weights, attack.size)
     found = []
     for target in targets:
         target_scores = X @ weights[:, target]
-        lists = lists_without(target, X, target_scores, best, k)
+        is_rated = seen[:, [target]].toarray().ravel() > 0
+        lists = lists_without(target, X, is_rated, target_scores, best, k)
         spectrum = Spectrum(_without(X, target)) if (X.indices == target).any() else all_items
         residual = attack.n_fakes * residuals[target] ** 2
         fixed, share = fixed_share(lists, spectrum, residual, attack)
         budget = plain_budget(residual, attack.n_ratings, attack.reg)
         plain = plain_share(lists.margins, budget)
         attacked = attacked_share(lists, (spectrum, all_items), (residual, others), attack, share)
-        safe = safe_fakes(target, X, target_scores, best, residuals, all_items, attack, k)
+        safe = safe_fakes(
+            target, X, is_rated, target_scores, best, residuals, all_items, attack, k
+        )
         clean = np.mean(lists.margins == -np.inf)
         found.append((clean, attacked, min(fixed, plain), plain, safe))
     names = ("hit_ratio_clean", "hit_ratio", "hit_ratio_fixed", "hit_ratio_plain", "safe_fakes")

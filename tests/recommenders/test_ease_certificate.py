@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from skrecsec import EASERecommender
 from skrecsec.datasets import make_ratings
+from skrecsec.metrics import TargetHitRatioScorer
 from skrecsec.recommenders import _ease_certificate as certificate_module
 from skrecsec.utils._ranking import top_k
 
@@ -248,6 +249,36 @@ def test_what_cannot_be_won_and_what_is_lost():
     assert (safe[5] == 0).all()
     assert (certificate.hit_ratio >= 1 / 8).all()
     assert (ease.certify(X, [0], k=7).hit_ratio == 7 / 8).all()  # lists of everything
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_ratings_below_the_threshold_are_left_out_of_lists(k):
+    """They are no interactions, and nobody is recommended what they have rated."""
+    low = np.random.default_rng(4).random((40, 6)) < 0.5
+    likes = random_pattern(4)
+    ratings = np.where(likes > 0, 5.0, low)
+    ease = EASERecommender(2.0, interactions=4.0).fit(ratings)
+    certificate = ease.certify(ratings, range(6), n_fakes=1, profile_size=3, k=k)
+    clean = [TargetHitRatioScorer([target], k=k)(ease, ratings, None) for target in range(6)]
+    np.testing.assert_allclose(certificate.hit_ratio_clean, clean)
+    assert (certificate.safe_fakes[ratings > 0] == 10_000).all()
+    for fake in all_profiles(6, 3):
+        both = np.vstack([ratings, 5 * np.array(fake)])
+        lists = EASERecommender(2.0, interactions=4.0).fit(both).recommend(ratings, k)
+        listed = (lists[:, :, np.newaxis] == np.arange(6)).any(axis=1)
+        assert (listed.mean(axis=0) <= certificate.hit_ratio).all()
+        assert not (listed & (certificate.safe_fakes >= 1)).any()
+
+
+def test_other_ratings_with_the_same_counts_are_refused():
+    X = random_pattern(0)
+    ease = EASERecommender().fit(X)
+    others = np.random.default_rng(0).permuted(X, axis=0)
+    with pytest.raises(ValueError, match="X must be the ratings"):
+        ease.certify(others, [0])
+    levels = sp.csr_array(np.where(X > 0, 3, 0))
+    levels.indices = levels.indices.astype(np.int64)
+    assert ease.certify(levels, [0]).hit_ratio == ease.certify(X, [0]).hit_ratio
 
 
 def test_bad_arguments_are_named():
