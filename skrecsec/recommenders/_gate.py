@@ -102,7 +102,8 @@ class ExposureGate(BaseRecommender):
     the rest, and takes the first of 1, 1.5, 2, 3, 4, 6 and 8 with which the lists of 50 find the
     hidden items as before, but for half a percent of the users; 8 if there is none. Only items
     count that 5% of the users or more have rated, so that fewer fake profiles cannot widen the
-    gate by what they push. It looks at nothing but the training ratings.
+    gate by what they push; by what else they rate they may. It looks at nothing but the training
+    ratings.
 
     Fitting takes the recommender's fit, a prediction for all training profiles, in blocks, and
     O(n_users n_items) beyond; memory is O(max_exposure n_ratings + n_items), of which O(n_items) is
@@ -174,7 +175,9 @@ class ExposureGate(BaseRecommender):
         -------
         bound : ndarray of shape (n_items,)
             The smaller of 1 and ``max_exposure_ * (raters + n_fakes) / n_users_``. Fake profiles in
-            the training data are among the raters; leave `n_fakes` at 0 for these.
+            the training data are among the raters; leave `n_fakes` at 0 for these. With
+            ``max_exposure="auto"`` a new fit may find another exposure: from one fake on the bound
+            is that of the largest, 8.
 
         Raises
         ------
@@ -184,7 +187,9 @@ class ExposureGate(BaseRecommender):
         Notes
         -----
         Fitted on g genuine profiles, it bounds the hit ratio of an item among them, at any length
-        of the list, after an attack of `n_fakes` profiles and a new fit.
+        of the list, after an attack of `n_fakes` profiles and a new fit. For a smaller bound of an
+        exposure that was found, set `max_exposure` to `max_exposure_` and fit with that from then
+        on.
         """
         check_is_fitted(self)
         if not Count(0).is_satisfied_by(n_fakes):
@@ -192,7 +197,9 @@ class ExposureGate(BaseRecommender):
         if self.fill:
             raise ValueError("fill=True lists items beyond their bound, so that there is none.")
         counts = np.rint(self.item_popularity_ * self.n_users_)
-        return np.minimum(1.0, self.max_exposure_ * (counts + n_fakes) / self.n_users_)
+        may_change = isinstance(self.max_exposure, str) and n_fakes > 0
+        max_exposure = _EXPOSURES[-1] if may_change else self.max_exposure_
+        return np.minimum(1.0, max_exposure * (counts + n_fakes) / self.n_users_)
 
     def _score_profiles(self, X):
         scores = self._ask(X)
@@ -240,8 +247,10 @@ def _n_found(recommender, X, hidden):
 
 def _below_what_passes(scores, passes, thresholds):
     """Return scores in which items that do not pass follow, by how far they are from passing."""
-    missing = np.where(passes, 0.0, thresholds - scores)
-    lowest = np.where(passes, scores, np.inf).min(axis=1, keepdims=True)
+    has_rank = ~np.isneginf(scores)  # at -inf the recommender gives it no place in a ranking
+    lacks = has_rank & ~passes
+    missing = np.subtract(thresholds, scores, out=np.zeros(scores.shape), where=lacks)
+    lowest = np.where(has_rank & passes, scores, np.inf).min(axis=1, keepdims=True)
     lowest = np.where(np.isfinite(lowest), lowest, 0.0)
     # By the next number down, so that no item comes level with one that passes.
-    return np.where(passes, scores, np.nextafter(lowest, -np.inf) - missing)
+    return np.where(lacks, np.nextafter(lowest, -np.inf) - missing, scores)

@@ -22,6 +22,7 @@ from skrecsec import (
     MFRecommender,
     PopularityRecommender,
 )
+from skrecsec.attacks import CopyAttackTransformer
 from skrecsec.base import BaseRecommender
 from skrecsec.datasets import make_ratings
 from skrecsec.metrics import HitRatioScorer, TargetHitRatioScorer, target_hit_ratio_score
@@ -193,6 +194,15 @@ def test_exposure_bound_is_what_counting_gives():
         ExposureGate(Linear(np.eye(3)), fill=True).fit(X).exposure_bound()
 
 
+def test_what_a_recommender_leaves_out_is_not_filled_in(ratings):
+    inner = ExposureGate(EASERecommender(), 0.1)
+    gate = ExposureGate(inner, 1.0, fill=True).fit(ratings)
+    scores, left_out = gate.predict(ratings), np.isneginf(inner.fit(ratings).predict(ratings))
+    assert left_out.any()
+    np.testing.assert_array_equal(np.isneginf(scores), left_out)
+    assert not np.isnan(scores).any()
+
+
 def test_lists_are_filled_up_behind_what_passes(ratings):
     short = ExposureGate(EASERecommender(), 0.5).fit(ratings)
     full = ExposureGate(EASERecommender(), 0.5, fill=True).fit(ratings)
@@ -280,7 +290,22 @@ def test_the_exposure_that_a_model_can_bear(model, ratings):
     assert gate.max_exposure_ == expected
     fixed = ExposureGate(model, expected).fit(ratings)
     np.testing.assert_array_equal(gate.predict(ratings), fixed.predict(ratings))
-    np.testing.assert_array_equal(gate.exposure_bound(3), fixed.exposure_bound(3))
+    np.testing.assert_array_equal(gate.exposure_bound(), fixed.exposure_bound())
+
+
+def test_an_exposure_that_is_found_may_be_another_one_after_an_attack():
+    model = EASERecommender(30.0)
+    X = make_ratings(200, 120, density=0.08, random_state=0)
+    before = ExposureGate(model, "auto").fit(X)
+    widened = False
+    for attack in (AverageAttackTransformer, CopyAttackTransformer):
+        made = attack(attack_size=20, random_state=0).fit(X)
+        after = ExposureGate(model, "auto").fit(sp.csr_array(sp.vstack([X, made.poison_])))
+        listed = n_lists(after, X, 50) / X.shape[0]
+        assert (listed <= before.exposure_bound(20)).all()
+        fixed = ExposureGate(model, before.max_exposure_).fit(X).exposure_bound(20)
+        widened |= (listed > fixed).any()
+    assert widened  # so that the bound of what was found would be none
 
 
 def test_a_model_that_scores_all_alike_bears_no_narrow_gate():
