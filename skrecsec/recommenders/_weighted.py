@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 from sklearn.base import clone
+from sklearn.utils.metaestimators import available_if
 
 from skrecsec.base import BaseRecommender
 from skrecsec.recommenders._ease import EASERecommender
@@ -104,10 +105,15 @@ class WeightedRecommender(BaseRecommender):
         %(recommender.fit)s
         """
         X = self._check_ratings(X)
+        recommender = EASERecommender() if self.recommender is None else self.recommender
+        weighted = _WEIGHTED.get(type(recommender))
+        if weighted is None:
+            raise ValueError(
+                f"recommender must be an EASERecommender or an MFRecommender itself, since what "
+                f"{type(recommender).__name__} makes of them takes no weights."
+            )
         detector = clone_or_default(self.detector, "detector", "lockstep")
         weights = _weights(detector.fit(X))
-        recommender = EASERecommender() if self.recommender is None else self.recommender
-        weighted = _WeightedMF if isinstance(recommender, MFRecommender) else _WeightedEASE
         options = clone(recommender).get_params(deep=False)
         self.recommender_ = weighted(weights, **options).fit(X)
         self.detector_ = detector
@@ -147,6 +153,10 @@ class _WeightedEASE(EASERecommender):
     def _weights_of_users(self, X):
         return self.user_weights
 
+    @available_if(lambda self: False)
+    def certify(self, X, target_items, **options):
+        """Is not there: what is proved of EASE is of users who count alike, and so do fakes."""
+
 
 class _WeightedMF(MFRecommender):
     """Matrix factorisation with a weight for each training profile."""
@@ -169,3 +179,6 @@ class _WeightedMF(MFRecommender):
             solver.run_weighted_pairs(data.train.take(order), weights.take(order))
 
         return [Epoch(train)] * self.max_iter
+
+
+_WEIGHTED = {EASERecommender: _WeightedEASE, MFRecommender: _WeightedMF}

@@ -106,3 +106,18 @@ def test_what_cannot_be_weighted_is_refused(ratings):
         WeightedRecommender(MFRecommender(2, max_iter=1)).fit(ratings)
     with pytest.raises(ValueError, match="believes nobody"):
         WeightedRecommender(Scored(-np.ones(ratings.shape[0]))).fit(ratings)
+
+
+@pytest.mark.parametrize("base", [EASERecommender, MFRecommender])
+def test_what_others_make_of_the_models_is_refused(ratings, base):
+    class Derived(base):
+        pass
+
+    with pytest.raises(ValueError, match="recommender must be .* itself.* Derived"):
+        WeightedRecommender(Scored(np.ones(ratings.shape[0])), Derived()).fit(ratings)
+
+
+def test_there_is_no_certificate_of_users_who_count_unalike(ratings):
+    model = WeightedRecommender(Scored(np.ones(ratings.shape[0]))).fit(ratings)
+    assert hasattr(EASERecommender(), "certify")
+    assert not hasattr(model.recommender_, "certify")
