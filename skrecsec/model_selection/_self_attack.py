@@ -188,7 +188,7 @@ class SelfAttackSearchCV(MetaEstimatorMixin, AtomicFitMixin, DocumentationLinkMi
                 figures[s, r] = self._try(setting, *attacked)
         self._take_best(settings, figures)
         if self.refit:
-            self.best_estimator_ = clone(self.estimator).set_params(**self.best_params_).fit(X)
+            self.best_estimator_ = self._set(self.best_params_).fit(X)
         return self
 
     def _attacked(self, X, rng):
@@ -208,13 +208,17 @@ class SelfAttackSearchCV(MetaEstimatorMixin, AtomicFitMixin, DocumentationLinkMi
 
     def _try(self, setting, kept, hidden, targets, fakes):
         start = time.perf_counter()
-        estimator = clone(self.estimator).set_params(**setting)
+        estimator = self._set(setting)
         estimator.fit(type(kept)(sp.vstack([kept, fakes], format="csr")))
         seconds = time.perf_counter() - start
         profiles = profiles_for(estimator, kept)
         ranks = held_out_and_target_ranks(hidden, targets, profiles.score_rows, profiles.seen)
         found, pushed = (hit_share(some, self.k) for some in ranks)
         return found, pushed, seconds
+
+    def _set(self, setting):
+        """Return the estimator with a setting, both cloned: a setting may be an estimator."""
+        return clone(self.estimator).set_params(**clone(setting, safe=False))
 
     def _take_best(self, settings, figures):
         found, pushed, seconds = figures.mean(axis=1).T
@@ -246,8 +250,7 @@ class SelfAttackSearchCV(MetaEstimatorMixin, AtomicFitMixin, DocumentationLinkMi
         ratings : ndarray of shape (n_profiles, n_items)
             As the recommender predicts.
         """
-        check_is_fitted(self, "best_estimator_")
-        return self.best_estimator_.predict(X)
+        return self._best("predict", X)
 
     @available_if(_best_has("recommend"))
     def recommend(self, X, k: int = 50, *, exclude_seen: bool = True) -> np.ndarray:
@@ -268,8 +271,7 @@ class SelfAttackSearchCV(MetaEstimatorMixin, AtomicFitMixin, DocumentationLinkMi
         items : ndarray of shape (n_profiles, k)
             Indices of items, best first.
         """
-        check_is_fitted(self, "best_estimator_")
-        return self.best_estimator_.recommend(X, k, exclude_seen=exclude_seen)
+        return self._best("recommend", X, k, exclude_seen=exclude_seen)
 
     @available_if(_best_has("score"))
     def score(self, X, y) -> float:
@@ -287,5 +289,10 @@ class SelfAttackSearchCV(MetaEstimatorMixin, AtomicFitMixin, DocumentationLinkMi
         score : float
             Mostly the hit ratio of the held-out items at 50.
         """
+        return self._best("score", X, y)
+
+    def _best(self, method, X, *arguments, **options):
+        """Ask the best estimator, which was fitted to a matrix, whatever `X` has been."""
         check_is_fitted(self, "best_estimator_")
-        return self.best_estimator_.score(X, y)
+        X = check_ratings(X, estimator=self, reset=False, allow_no_ratings=True)
+        return getattr(self.best_estimator_, method)(X, *arguments, **options)

@@ -12,6 +12,7 @@ from skrecsec.recommenders._bagging_bounds import (
     kept_items,
     safe_fakes,
 )
+from skrecsec.recommenders._interactions import NothingToLearnError
 from skrecsec.utils._compat import (
     Count,
     Fraction,
@@ -92,7 +93,8 @@ class BaggedRecommender(BaseRecommender):
     predictions, of models that are not kept as many fits for each block of rows, and one block of
     votes.
 
-    Subsets are drawn without replacement among the users with ratings. What `certify` proves is
+    Subsets are drawn without replacement among the users with ratings. A model that finds nothing
+    to learn from in its subset, no interaction, votes for no item. What `certify` proves is
     said in :ref:`certificates`.
 
     References
@@ -145,17 +147,26 @@ class BaggedRecommender(BaseRecommender):
         streams = spawn_generators(self.random_state, self.n_estimators)
         self.subsets_ = np.array([np.sort(rng.choice(users, size, False)) for rng in streams])
         self._seeds = [drawn_seed(self._template, rng) for rng in streams]
-        self._ratings = None if self.keep_models else X
+        self._ratings = None if self.keep_models else X.copy()
         fitted = self._fitted(X)
-        first = next(fitted)  # also of models that are not kept, so that errors are raised here
-        self.estimators_ = [first, *fitted] if self.keep_models else []
+        self.estimators_ = list(fitted) if self.keep_models else []
+        # One is fitted also where none are kept, so that errors are raised here.
+        if all(isinstance(model, Abstaining) for model in self.estimators_ or fitted):
+            raise ValueError(
+                f"recommender: {type(self._template).__name__} finds nothing to learn from in any "
+                f"of the {self.n_estimators} subsets of {size} users."
+            )
         self.n_users_ = users.size
         return self
 
     def _fitted(self, X):
         """Yield the models, fitted one after the other."""
         for seed, rows in zip(self._seeds, self.subsets_, strict=True):
-            yield with_seed(self._template, seed).fit(X[rows])
+            try:
+                model = with_seed(self._template, seed).fit(X[rows])
+            except NothingToLearnError:
+                model = Abstaining()
+            yield model
 
     def _models(self):
         return self.estimators_ if self._ratings is None else self._fitted(self._ratings)
@@ -286,6 +297,14 @@ class BaggedRecommender(BaseRecommender):
             names = getattr(self, "feature_names_in_", None)
             targets = check_target_items(target_items, self.n_features_in_, item_names=names)
         return sizes, targets, check_k(k)
+
+
+class Abstaining:
+    """The model of a subset in which there is nothing to learn: it lists no item."""
+
+    def predict(self, X):
+        """Return that no item has a place in a ranking."""
+        return np.full(X.shape, -np.inf)
 
 
 @jit

@@ -281,9 +281,7 @@ def certify(X, seen, weights, score, targets, attack: Attack, k: int) -> Bunch:
         budget = plain_budget(residual, attack.n_ratings, attack.reg)
         plain = plain_share(lists.margins, budget)
         attacked = attacked_share(lists, (spectrum, all_items), (residual, others), attack, share)
-        safe = safe_fakes(
-            target, X, is_rated, target_scores, best, residuals, all_items, attack, k
-        )
+        safe = safe_fakes(target, X, is_rated, target_scores, best, residuals, all_items, attack, k)
         clean = np.mean(lists.margins == -np.inf)
         found.append((clean, attacked, min(fixed, plain), plain, safe))
     names = ("hit_ratio_clean", "hit_ratio", "hit_ratio_fixed", "hit_ratio_plain", "safe_fakes")

@@ -87,7 +87,8 @@ class ExposureGate(BaseRecommender):
     follows by counting. For new profiles the thresholds are the same, but they may be any number:
     there the gate is a rule, not a bound. It holds as far as the recommender scores a profile as
     before: thresholds are rounded up by a billionth of the scores, which covers other orders of
-    summation in double precision.
+    summation in double precision, but not a :class:`DecompositionRecommender` whose factors depend
+    on who is asked beside.
 
     Profiles without ratings are served by what is popular. Those among the training profiles come
     first: they take their places from :math:`\lfloor \kappa c_t \rfloor`, and items of which this

@@ -14,6 +14,10 @@ from skrecsec.utils._signatures import complete
 from skrecsec.utils.validation import check_ratings
 
 
+class NothingToLearnError(ValueError):
+    """There are ratings, but none from which this model learns."""
+
+
 @complete
 class BaseInteractionRecommender(BaseRecommender):
     """Base class of recommenders that ask whether something was rated, not how.
@@ -69,7 +73,7 @@ class BaseInteractionRecommender(BaseRecommender):
     def _check_ratings(self, X):
         X = self._interactions(check_ratings(X, estimator=self))
         if X.nnz == 0:
-            raise ValueError(
+            raise NothingToLearnError(
                 f"interactions={self.interactions}: no rating is that high, so that there is "
                 f"nothing to learn from."
             )

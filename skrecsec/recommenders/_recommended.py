@@ -129,6 +129,9 @@ class RecommendedDefense(BaseRecommender):
     defense_ : FilteredRecommender
         What :func:`recommended_defense` returned, fitted.
 
+    detector_ : LockstepDetector
+        Its detector, fitted.
+
     removed_users_ : ndarray of int
         Rows of the training matrix whose ratings were not learned from, ascending.
 
@@ -172,6 +175,7 @@ class RecommendedDefense(BaseRecommender):
         """
         X = check_ratings(X, estimator=self)
         self.defense_ = recommended_defense(X, random_state=self.random_state).fit(X)
+        self.detector_ = self.defense_.detector_
         self.removed_users_ = self.defense_.removed_users_
         self.item_popularity_ = self.defense_.item_popularity_
         return self

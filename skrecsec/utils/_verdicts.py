@@ -104,7 +104,8 @@ def verdict_of(estimator, name: str, *, why: str, who_asks: str) -> tuple[np.nda
     Parameters
     ----------
     estimator : pipeline, or a fitted search over one
-        Of an attack, and a detector or a recommender with a `detector_`.
+        Of an attack, and a detector or a recommender with a `detector_`, or with a `recommender_`
+        that has one.
 
     name : {"profile_scores_", "labels_"}
         The attribute of the detector.
@@ -124,8 +125,7 @@ def verdict_of(estimator, name: str, *, why: str, who_asks: str) -> tuple[np.nda
         The attribute.
     """
     _, attack, _ = attack_step(estimator, why)
-    last = steps_of(estimator)[-1]
-    detector = getattr(last, "detector_", last)
+    detector = _detector_in(steps_of(estimator)[-1])
     verdicts = getattr(detector, name, None)
     n_fake = attack.poison_.shape[0]
     if verdicts is None or np.ndim(verdicts) != 1 or np.size(verdicts) < n_fake:
@@ -135,3 +135,11 @@ def verdict_of(estimator, name: str, *, why: str, who_asks: str) -> tuple[np.nda
         )
     is_fake = np.arange(np.size(verdicts)) >= np.size(verdicts) - n_fake
     return is_fake, np.asarray(verdicts)
+
+
+def _detector_in(fitted):
+    """Return the outermost detector of a recommender, or what was given if it has none."""
+    inner = fitted
+    while inner is not None and not hasattr(inner, "detector_"):
+        inner = getattr(inner, "recommender_", None)
+    return fitted if inner is None else inner.detector_

@@ -12,9 +12,11 @@ from sklearn.pipeline import make_pipeline
 
 from skrecsec import (
     AverageAttackTransformer,
+    ExposureGate,
     FilteredRecommender,
     LockstepDetector,
     PopularityRecommender,
+    RecommendedDefense,
 )
 from skrecsec.metrics import DetectionScorer
 from skrecsec.model_selection import StrongGeneralization
@@ -67,9 +69,10 @@ def test_nobody_called_fake(ratings):
 def test_a_recommender_with_a_detector_is_scored_by_it(ratings):
     alone = make_pipeline(AverageAttackTransformer(random_state=0), LockstepDetector())
     filtered = FilteredRecommender(recommender=PopularityRecommender())
-    within = make_pipeline(AverageAttackTransformer(random_state=0), filtered)
-    scorer = DetectionScorer()
-    assert scorer(within.fit(ratings), ratings) == scorer(alone.fit(ratings), ratings)
+    expected = DetectionScorer()(alone.fit(ratings), ratings)
+    for recommender in (filtered, ExposureGate(filtered), RecommendedDefense(random_state=0)):
+        within = make_pipeline(AverageAttackTransformer(random_state=0), recommender)
+        assert DetectionScorer()(within.fit(ratings), ratings) == expected
 
 
 def test_it_goes_where_scoring_goes(ratings):

@@ -133,6 +133,26 @@ def test_the_best_is_fitted_to_all_and_serves(search, ratings):
     assert TargetHitRatioScorer([3])(search, ratings) == TargetHitRatioScorer([3])(best, ratings)
 
 
+def test_estimators_among_the_settings_stay_as_they_are(ratings):
+    models = [EASERecommender(10.0), EASERecommender(100.0)]
+    search = SelfAttackSearchCV(
+        ExposureGate(), {"recommender": models}, n_repeats=1, k=10, random_state=0
+    ).fit(ratings)
+    assert not any(hasattr(model, "n_features_in_") for model in models)
+    assert search.best_params_["recommender"] in models
+    assert search.best_estimator_.recommender not in models
+
+
+def test_items_have_the_names_that_they_had_in_fit(search, ratings):
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame(ratings.toarray()).rename(columns="i{}".format)
+    search.set_params(estimator=EASERecommender(), param_grid={"reg": [10.0, 100.0]}).fit(table)
+    np.testing.assert_array_equal(search.predict(table), search.best_estimator_.predict(ratings))
+    for ask in (search.predict, search.recommend, lambda X: search.score(X, np.zeros(len(X), int))):
+        with pytest.raises(ValueError, match="feature names should match"):
+            ask(table[table.columns[::-1]])
+
+
 def test_without_a_refit_there_is_nobody_to_ask(search, ratings):
     search.set_params(refit=False).fit(ratings)
     assert not hasattr(search, "best_estimator_")

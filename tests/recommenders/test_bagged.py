@@ -9,7 +9,13 @@ import scipy.sparse as sp
 from scipy.stats import binom
 from sklearn.base import clone
 
-from skrecsec import BaggedRecommender, BPRRecommender, ItemKNNRecommender, PopularityRecommender
+from skrecsec import (
+    BaggedRecommender,
+    BPRRecommender,
+    EASERecommender,
+    ItemKNNRecommender,
+    PopularityRecommender,
+)
 from skrecsec.recommenders import _bagging_bounds as bounds
 from skrecsec.utils._ranking import top_k
 
@@ -171,6 +177,35 @@ def test_subsets_are_drawn_among_users_with_ratings(ratings):
     assert bagged.subsets_.shape == (3, 10)
     assert bagged.subsets_.min() >= 100
     assert BaggedRecommender(n_estimators=2, max_users=500).fit(X).subsets_.shape == (2, 20)
+
+
+@pytest.mark.parametrize("keep_models", [True, False])
+def test_models_of_users_without_interactions_do_not_vote(keep_models, ratings):
+    X = ratings.toarray()
+    X[30:] = np.where(X[30:] > 0, 1.0, 0)
+    X[0, :2] = 5
+    bagged = BaggedRecommender(
+        EASERecommender(interactions=4.0),
+        n_estimators=20,
+        max_users=2,
+        list_size=5,
+        keep_models=keep_models,
+        random_state=1,
+    ).fit(X)
+    n_models = sum((X[rows] >= 4).any() for rows in bagged.subsets_)
+    assert 0 < n_models < 20
+    n_votes = np.floor(bagged.predict(X[:1]) * 20).sum()
+    assert n_votes == 5 * n_models
+    with pytest.raises(ValueError, match="EASERecommender finds nothing to learn from in any"):
+        clone(bagged).fit(np.minimum(X, 3))
+
+
+def test_what_is_learned_from_is_not_the_callers(ratings):
+    X = ratings.copy()
+    bagged = BaggedRecommender(n_estimators=2, keep_models=False, random_state=0).fit(X)
+    expected = bagged.predict(ratings)
+    X.data[:], X.indices[:] = 1, 0
+    np.testing.assert_array_equal(bagged.predict(ratings), expected)
 
 
 def test_models_have_seeds_of_their_own(ratings):

@@ -113,7 +113,7 @@ def test_what_others_make_of_the_models_is_refused(ratings, base):
     class Derived(base):
         pass
 
-    with pytest.raises(ValueError, match="recommender must be .* itself.* Derived"):
+    with pytest.raises(ValueError, match=r"recommender must be .* itself.* Derived"):
         WeightedRecommender(Scored(np.ones(ratings.shape[0])), Derived()).fit(ratings)
 
 

@@ -49,7 +49,9 @@ class DecompositionRecommender(BaseInteractionRecommender):
     Notes
     -----
     A profile's scores are ``transform(profile) @ components_``: the decomposition itself folds it
-    in.
+    in. :class:`~sklearn.decomposition.NMF` and its kin stop when all profiles of a call have
+    converged together, so that scores depend in the fourth decimal on who is asked beside; with
+    ``tol=0`` they do not.
 
     References
     ----------
