@@ -181,4 +181,4 @@ class _WeightedMF(MFRecommender):
         return [Epoch(train)] * self.max_iter
 
 
-_WEIGHTED = {EASERecommender: _WeightedEASE, MFRecommender: _WeightedMF}
+_WEIGHTED: dict[type, type] = {EASERecommender: _WeightedEASE, MFRecommender: _WeightedMF}
