@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.base._disguise import OBFUSCATIONS, Disguise, disguised, make_plan
-from skrecsec.base._evade import Step, evading, find_steps, share_detected
+from skrecsec.base._evade import Crafted, Step, evading, find_steps, share_detected
 from skrecsec.base._threat import (
     Budget,
     check_scale,
@@ -213,17 +213,30 @@ class BaseAttackTransformer(
         def craft(step):
             return self._craft_step(step, known, targets, levels, copy.deepcopy(rngs))
 
-        detector_seed = int(detector_rng.integers(np.iinfo(np.int32).max))
-        self.evasion_ = None
         if self.evade is None:
-            return craft(first), targets, known_users
+            poison, evasion = craft(first), None
+        else:
+            seed = int(detector_rng.integers(np.iinfo(np.int32).max))
+            steps = find_steps(first, targets.size, levels.size)
+            poison, evasion = self._evade(craft, steps, known, seed)
+        self.evasion_ = evasion
+        return poison, targets, known_users
+
+    def _evade(self, craft, steps, known, seed):
+        """Return the fake profiles of the step that is chosen, and what it was."""
+        before = vars(self).copy()
+
+        def craft_apart(step):
+            # A step begins without what another has set, so that one of them can be kept whole.
+            self.__dict__ = before.copy()
+            return Crafted(craft(step), vars(self).copy())
 
         def detected(fakes):
-            return share_detected(self.evade, known, fakes, detector_seed)
+            return share_detected(self.evade, known, fakes, seed)
 
-        steps = find_steps(first, targets.size, levels.size)
-        poison, self.evasion_ = evading(craft, detected, steps, self.max_detected)
-        return poison, targets, known_users
+        chosen, evasion = evading(craft_apart, detected, steps, self.max_detected)
+        self.__dict__ = chosen.attributes
+        return chosen.fakes, evasion
 
     def _craft_step(self, step, known, targets, levels, rngs):
         """Return the fake profiles of a step; equal generators make equal ones."""

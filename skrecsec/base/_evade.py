@@ -29,6 +29,13 @@ class Step(NamedTuple):
         return {"attack_size": self.n_profiles, **self.disguise._asdict()}
 
 
+class Crafted(NamedTuple):
+    """The fake profiles of a step, and the attributes that the attack has with them."""
+
+    fakes: sp.csr_array
+    attributes: dict
+
+
 def find_steps(first: Step, n_targets: int, n_levels: int) -> Iterator[Step]:
     """Yield ways to attack, from the one that was asked for to the least conspicuous one.
 
@@ -87,22 +94,22 @@ def share_detected(detector, known, fakes, seed: int) -> float:
 
 
 def evading(
-    craft: Callable[[Step], sp.csr_array],
+    craft: Callable[[Step], Crafted],
     detected: Callable[[sp.csr_array], float],
     steps: Iterator[Step],
     max_detected: float,
-) -> tuple[sp.csr_array, dict]:
-    """Return the profiles of the first step that is seldom enough detected, and what it was.
+) -> tuple[Crafted, dict]:
+    """Return what the first step that is seldom enough detected has crafted, and what it was.
 
-    Where none is, those of the step that is detected least, the first of equal ones, with a
+    Where none is, that of the step that is detected least, the first of equal ones, with a
     warning.
     """
     evasion: dict = {"detected": np.inf}
     for n_tried, step in enumerate(steps, start=1):
         tried = craft(step)
-        share = detected(tried)
+        share = detected(tried.fakes)
         if share < evasion["detected"]:
-            fakes, evasion = tried, {**step.settings(), "detected": share}
+            crafted, evasion = tried, {**step.settings(), "detected": share}
         evasion["n_tried"] = n_tried
         if share <= max_detected:
             break
@@ -111,6 +118,6 @@ def evading(
             f"However the fake profiles were disguised, the detector found at least "
             f"{evasion['detected']:.0%} of them, more than max_detected={max_detected:g}.",
             EvasionWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
-    return fakes, evasion
+    return crafted, evasion

@@ -9,9 +9,18 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
-from skrecsec import AverageAttackTransformer, PopularityRecommender, RandomAttackTransformer
+from skrecsec import (
+    AverageAttackTransformer,
+    BlackBoxAttackTransformer,
+    CopyAttackTransformer,
+    GTAAttackTransformer,
+    NeighborhoodAttackTransformer,
+    PopularityRecommender,
+    PowerUserAttackTransformer,
+    RandomAttackTransformer,
+)
 from skrecsec.base import BaseAttackTransformer, Budget, complete_profiles
 from skrecsec.base._disguise import Disguise, draw_lengths, extreme_levels, rate_targets, share_out
 from skrecsec.base._evade import Step, find_steps, share_detected
@@ -297,6 +306,45 @@ def test_a_detector_that_cannot_be_evaded_is_warned_of(quiet):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(quiet, evade=Suspicious(0), max_detected=1)
+
+
+@pytest.mark.parametrize(
+    ("attack", "attributes"),
+    [
+        (PowerUserAttackTransformer(), ["power_users_"]),
+        (CopyAttackTransformer(), ["copied_users_"]),
+        (GTAAttackTransformer(max_iter=1, n_pretrain_iter=1), ["surrogate_hit_ratio_"]),
+        (NeighborhoodAttackTransformer(), ["neighbor_items_"]),
+        (BlackBoxAttackTransformer(max_iter=1, k=5), ["victim_hit_ratio_", "history_"]),
+    ],
+)
+def test_all_attributes_are_those_of_the_chosen_step(attack, attributes, quiet):
+    attack = attack.set_params(target_items=TARGETS, attack_size=10, random_state=0)
+    hiding = clone(attack).set_params(evade=Suspicious(0))
+    with pytest.warns(EvasionWarning):
+        hiding.fit(quiet)
+    assert hiding.evasion_["n_tried"] > 1
+    plain = attack.fit(quiet)  # the first of equal steps is chosen
+    assert_array_equal(hiding.poison_.toarray(), plain.poison_.toarray())
+    for name in attributes:
+        assert_array_equal(getattr(hiding, name), getattr(plain, name))
+    assert set(vars(hiding)) == set(vars(plain))
+
+
+class Forgetful(BaseAttackTransformer):
+    """Sets an attribute in its first step only, and looks whether it is there."""
+
+    def _craft_profiles(self, known, budget, rng):
+        assert not hasattr(self, "first_")
+        if budget.n_targets_each == len(TARGETS):
+            self.first_ = True
+        return sp.csr_array((budget.n_profiles, known.shape[1]))
+
+
+def test_steps_do_not_see_each_others_attributes(quiet):
+    attack = fit(quiet, Forgetful, evade=Suspicious(3))
+    assert attack.evasion_["targets_per_profile"] == 3
+    assert not hasattr(attack, "first_")
 
 
 class Scoring(BaseEstimator):
