@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from skrecsec.base._disguise import OBFUSCATIONS, Disguise, disguised, make_plan
-from skrecsec.base._evade import Crafted, Step, evading, find_steps, share_detected
+from skrecsec.base._evade import Crafted, Step, evading, find_steps, share_detected, with_room
 from skrecsec.base._threat import (
     Budget,
     check_scale,
@@ -218,6 +218,7 @@ class BaseAttackTransformer(
         else:
             seed = int(detector_rng.integers(np.iinfo(np.int32).max))
             steps = find_steps(first, targets.size, levels.size)
+            steps = with_room(steps, self.n_fillers, targets.size, X.shape[1])
             poison, evasion = self._evade(craft, steps, known, seed)
         self.evasion_ = evasion
         return poison, targets, known_users
@@ -245,7 +246,7 @@ class BaseAttackTransformer(
             step.disguise,
             known=known,
             n_profiles=step.n_profiles,
-            n_fillers=self.n_fillers,
+            n_fillers=self.n_fillers if step.n_fillers is None else step.n_fillers,
             targets=targets,
             goal=self.goal,
             levels=levels,

@@ -31,6 +31,11 @@ class Disguise(NamedTuple):
     profile_lengths: str = "fixed"
     obfuscation: str | None = None
 
+    def n_targets_each(self, n_targets: int) -> int:
+        """Return how many of the targets a profile rates."""
+        asked = self.targets_per_profile
+        return n_targets if asked in (None, "all") else min(int(asked), n_targets)
+
 
 class Plan(NamedTuple):
     """What is decided before fillers are crafted.
@@ -48,9 +53,7 @@ def make_plan(
 ) -> Plan:
     """Return the budget of an attack, and the lengths of its profiles."""
     n_targets = targets.size
-    n_each = n_targets
-    if disguise.targets_per_profile not in (None, "all"):
-        n_each = min(int(disguise.targets_per_profile), n_targets)
+    n_each = disguise.n_targets_each(n_targets)
     size = find_profile_size(n_fillers, known, n_each, n_targets - n_each)
     chosen = extreme_levels(disguise.target_rating, goal, levels)
     ratings = None

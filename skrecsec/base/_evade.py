@@ -19,14 +19,19 @@ _N_HALVINGS = 2
 
 
 class Step(NamedTuple):
-    """A way to attack: how many profiles, in which disguise."""
+    """A way to attack: how many profiles, in which disguise.
+
+    `n_fillers` is None where it is what the attack was asked for.
+    """
 
     n_profiles: int
     disguise: Disguise
+    n_fillers: int | None = None
 
     def settings(self) -> dict:
         """Return the parameters by which an attack does the same without a detector."""
-        return {"attack_size": self.n_profiles, **self.disguise._asdict()}
+        settings = {"attack_size": self.n_profiles, **self.disguise._asdict()}
+        return settings if self.n_fillers is None else {**settings, "n_fillers": self.n_fillers}
 
 
 class Crafted(NamedTuple):
@@ -43,9 +48,9 @@ def find_steps(first: Step, n_targets: int, n_levels: int) -> Iterator[Step]:
     targets of a profile are halved down to one, each time also with mixed and with all levels;
     then the number of profiles is.
     """
-    n_profiles, disguise = first
+    n_profiles, disguise = first.n_profiles, first.disguise
     asked = disguise.targets_per_profile
-    n_each = n_targets if asked in (None, "all") else min(int(asked), n_targets)
+    n_each = disguise.n_targets_each(n_targets)
     ratings = _milder_ratings(disguise.target_rating, n_levels)
     while True:
         for rating in ratings:
@@ -67,6 +72,21 @@ def find_steps(first: Step, n_targets: int, n_levels: int) -> Iterator[Step]:
             return
         n_profiles = -(-n_profiles // 2)
         yield Step(n_profiles, fewest)
+
+
+def with_room(
+    steps: Iterator[Step], n_fillers: int | str, n_targets: int, n_items: int
+) -> Iterator[Step]:
+    """Yield the steps, those after the first with no more fillers than there is room for.
+
+    The targets that a profile leaves out are items that it cannot rate. A number of fillers for
+    which the attack as it is asked for has no room is not corrected.
+    """
+    yield next(steps)
+    for step in steps:
+        room = n_items - n_targets + step.disguise.n_targets_each(n_targets)
+        is_too_long = not isinstance(n_fillers, str) and n_fillers > room
+        yield step._replace(n_fillers=room) if is_too_long else step
 
 
 def _milder_ratings(asked, n_levels):

@@ -43,7 +43,8 @@ evade : detector or None, default={default(evade)}
     cloned. The attack begins as it is set, and hides more and more until the detector, shown
     the known profiles and all fake ones, finds few enough: with half as many targets in each
     profile, each time also with mixed and then all levels, unless `target_rating` asks for several,
-    and at last with half as many profiles. It is crafted anew for every step.
+    and at last with half as many profiles. It is crafted anew for every step. Where `n_fillers`
+    leaves no room for the targets that a profile does not rate, profiles get shorter.
 
 max_detected : float, default={default(max_detected)}
     Share of the fake profiles, in [0, 1], that `evade` may find: those that it flags and, if it
@@ -111,7 +112,7 @@ rating_levels_ : ndarray of shape (n_levels,)
 evasion_ : dict or None
     With `evade`, the settings that were chosen: those parameters with which the attack crafts
     the same profiles without a detector, `detected`, the share of them that it found, and
-    `n_tried`, the number of steps.
+    `n_tried`, the number of steps. `n_fillers` is among them if it had to be lowered.
 """[1:-1]
 
 TEXTS["attack"] = f"""

@@ -347,6 +347,24 @@ def test_steps_do_not_see_each_others_attributes(quiet):
     assert not hasattr(attack, "first_")
 
 
+@pytest.mark.parametrize("cls", [AverageAttackTransformer, CopyAttackTransformer])
+@pytest.mark.parametrize("lengths", ["fixed", "genuine"])
+def test_long_profiles_get_shorter_where_they_leave_targets_out(cls, lengths, quiet):
+    settings = {"n_fillers": 90, "profile_lengths": lengths, "attack_size": 10}
+    attack = fit(quiet, cls, evade=Suspicious(2), **settings)
+    chosen = dict(attack.evasion_)
+    assert (chosen["targets_per_profile"], chosen["n_fillers"]) == (2, 87)
+    assert np.diff(attack.poison_.indptr).max() <= 87
+    del chosen["detected"], chosen["n_tried"]
+    assert (fit(quiet, cls, **chosen).poison_ != attack.poison_).nnz == 0
+    # With all targets there is room for as much as was asked for.
+    assert "n_fillers" not in fit(quiet, cls, evade=Suspicious(5), **settings).evasion_
+    with pytest.raises(ValueError, match="n_fillers=91 must be between"):
+        fit(quiet, cls, evade=Suspicious(2), **{**settings, "n_fillers": 91})
+    with pytest.raises(ValueError, match="n_fillers=88 must be between"):
+        fit(quiet, cls, evade=Suspicious(2), targets_per_profile=2, n_fillers=88)
+
+
 class Scoring(BaseEstimator):
     """Flags nobody, and has a score: profiles of many targets are abnormal."""
 
