@@ -16,7 +16,7 @@ from skrecsec.attacks._files import is_poison, is_sparse_matrix, read_poison
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.utils._items import check_item_indices, check_target_items, find_items
 from skrecsec.utils._signatures import complete
-from skrecsec.utils._sparse import check_structure
+from skrecsec.utils._sparse import check_structure, index_dtype
 from skrecsec.utils.validation import check_ratings, project_to_levels
 
 _COLUMNS = ("user", "item", "rating")
@@ -154,7 +154,9 @@ class FixedAttackTransformer(BaseAttackTransformer):
                 f"{levels.size} levels of X, from {levels[0]:g} to {levels[-1]:g}: bring the "
                 f"profiles to its scale, or let project=True take the nearest level."
             )
-        return sp.csr_array((ratings, profiles.indices, profiles.indptr), shape=profiles.shape)
+        dtype = index_dtype(*profiles.shape, ratings.size)  # those of a file may be wider
+        indices, indptr = profiles.indices.astype(dtype), profiles.indptr.astype(dtype)
+        return sp.csr_array((ratings, indices, indptr), shape=profiles.shape)
 
 
 class _Given(NamedTuple):

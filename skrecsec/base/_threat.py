@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from skrecsec.exceptions import UnsuitableRatingsWarning
 from skrecsec.utils._items import check_target_items
 from skrecsec.utils._memory import check_memory
-from skrecsec.utils._sparse import check_structure
+from skrecsec.utils._sparse import check_structure, index_dtype
 from skrecsec.utils.validation import project_to_levels
 
 # Items with fewer ratings than this are "unpopular", as in the paper.
@@ -302,6 +302,8 @@ def add_targets(rows, items, ratings, n_items: int, budget: Budget) -> sp.csr_ar
     target_rows, targets = np.nonzero(planned)
     rows = np.concatenate([rows, target_rows])
     items = np.concatenate([items, budget.target_items[targets]])
+    dtype = index_dtype(budget.n_profiles, n_items, rows.size)
+    rows, items = rows.astype(dtype), items.astype(dtype)
     ratings = project_to_levels(ratings, budget.rating_levels)
     ratings = np.concatenate([ratings, planned[target_rows, targets]])
     profiles = sp.csr_array((ratings, (rows, items)), shape=(budget.n_profiles, n_items))

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from skrecsec.datasets._base import check_count
 from skrecsec.utils._registry import register
 from skrecsec.utils._signatures import describe
+from skrecsec.utils._sparse import index_dtype
 
 # What MovieLens looks like, and what the generator imitates.
 _MIN_RATINGS_PER_USER = 10  # where the density leaves room for it
@@ -150,9 +151,9 @@ def make_ratings(
     score += _LENIENCY_WEIGHT * np.repeat(rng.standard_normal(n_users), counts)
     score += noise * rng.standard_normal(n_ratings)
 
-    index_dtype = np.int32 if max(n_ratings, n_items) <= np.iinfo(np.int32).max else np.int64
-    indices = indices.astype(index_dtype)
-    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(index_dtype)
+    dtype = index_dtype(n_ratings, n_items)
+    indices = indices.astype(dtype)
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(dtype)
     return sp.csr_array((_to_levels(score, levels), indices, indptr), shape=(n_users, n_items))
 
 

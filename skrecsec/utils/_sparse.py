@@ -158,6 +158,15 @@ _CHECKS = {
 }
 
 
+def index_dtype(*sizes: int) -> type:
+    """Return the integers that sparse matrices of these sizes have for indices, int32 if they can.
+
+    SciPy leaves int64 indices as they are, and compiled code such as scikit-learn's trees takes
+    int32 only.
+    """
+    return np.int32 if max(sizes) <= np.iinfo(np.int32).max else np.int64
+
+
 def fresh_csr(X, container=None):
     """Return a CSR container of its own around the same arrays, which knows what it holds.
 

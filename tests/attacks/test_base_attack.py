@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_array_equal
+from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 
@@ -112,6 +113,16 @@ def test_poison_is_of_the_kind_of_the_data(container, ratings):
     assert type(poisoned) is type(attack.poison_) is container
     assert poisoned.shape[0] == 120 + attack.poison_.shape[0]
     assert type(attack.transform(container(ratings))) is container
+
+
+@pytest.mark.parametrize("convert", [sp.csr_array, sp.csr_matrix, sp.csr_array.toarray])
+def test_indices_are_what_compiled_code_takes(convert, ratings):
+    attack = AverageAttackTransformer(target_items=np.array([5, 9]), random_state=0)
+    poisoned = attack.fit_transform(convert(ratings))
+    for X in (attack.poison_, poisoned):
+        assert (X.indices.dtype, X.indptr.dtype) == (np.int32, np.int32)
+    IsolationForest(n_estimators=2, random_state=0).fit(poisoned)
+    attack.set_params(evade=IsolationForest(n_estimators=2), max_detected=1).fit(ratings)
 
 
 def test_dense_input_gives_a_csr_array(ratings):

@@ -143,6 +143,16 @@ def test_files_of_ours_say_which_items_are_targets(ratings, crafted, tmp_path):
     assert loaded.known_users.size == 0
 
 
+def test_wide_indices_of_a_file_are_narrowed(ratings, crafted, tmp_path):
+    wide = crafted.poison_.copy()
+    wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
+    sp.save_npz(tmp_path / "wide.npz", wide)
+    attack = FixedAttackTransformer(tmp_path / "wide.npz", crafted.target_items_)
+    poisoned = attack.fit_transform(ratings)
+    assert poisoned.indices.dtype == poisoned.indptr.dtype == np.int32
+    assert_array_equal(attack.poison_.toarray(), crafted.poison_.toarray())
+
+
 def test_csv_files(ratings, tmp_path):
     lines = [("u7", 3, 5, "x"), ("a", 0, 1.0, "y"), ("u7", 89, "2", "z")]
     path = write_csv(tmp_path / "fake.csv", lines, ("user", "item", "rating", "time"))

@@ -13,6 +13,7 @@ from skrecsec.utils._sparse import (
     check_compressed,
     check_structure,
     fresh_csr,
+    index_dtype,
     pattern_of,
 )
 from skrecsec.utils.validation import check_pattern, check_ratings
@@ -292,3 +293,8 @@ def test_digests_tell_matrices_apart():
     others[2] = sp.csr_array((X.data, X.indices, [0, 1, 2, 4]), shape=X.shape)
     others.append(sp.csr_array((X.data, X.indices, X.indptr), shape=(3, 5)))
     assert len({digest_csr(matrix) for matrix in [X, *others]}) == 5
+
+
+def test_indices_are_as_narrow_as_they_can_be():
+    assert index_dtype(3, 2**31 - 1) is np.int32
+    assert index_dtype(2**31, 3) is np.int64
