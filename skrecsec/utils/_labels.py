@@ -13,12 +13,19 @@ def flagged_profiles(detector, X, *, name: str) -> np.ndarray:
     Raises
     ------
     ValueError
-        If it does not return a label for each profile.
+        If it does not return a label for each profile, or labels other than -1 and 1.
     """
     labels = np.asarray(fit_predict(detector, X))
     if labels.shape != X.shape[:1]:
         raise ValueError(
             f"{name} must return a label for each of the {X.shape[0]} profiles, "
             f"{type(detector).__name__} returned an array of shape {labels.shape}."
+        )
+    is_other = ~np.isin(labels, (-1, 1))
+    if is_other.any():
+        raise ValueError(
+            f"{name} must label fake profiles -1 and genuine ones 1, as outlier detectors of "
+            f"scikit-learn's do; {type(detector).__name__} returned the label "
+            f"{labels[is_other][0]}."
         )
     return labels == -1
