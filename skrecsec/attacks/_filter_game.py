@@ -17,8 +17,8 @@ class FilterGame:
     """The rounds between a filter and the fake users, on one surrogate.
 
     In each round the fake users show what they would rate by now, among the known profiles. Whom
-    the detector flags does not count in what the surrogate is trained on next; what was not
-    flagged, a fake user keeps in mind.
+    the detector flags does not count in what the surrogate is trained on next, unless it flags all
+    who have ratings; what was not flagged, a fake user keeps in mind.
 
     Parameters
     ----------
@@ -49,13 +49,15 @@ class FilterGame:
         self._has_passed = np.zeros(budget.n_profiles, dtype=bool)
 
     def play(self, solver: Solver, user_factors, item_factors) -> None:
-        """Play a round: have the solver go on without the ratings of who is flagged."""
+        """Play a round: have the solver go on without the ratings of who is flagged.
+
+        If that leaves no ratings, the filter is not heeded in this round: nobody trains on nothing.
+        """
         n_known = self._known.shape[0]
         fillers = self._predict(user_factors[n_known:], item_factors)
         is_flagged = self._judge(fillers)
-        solver.data = self._data.without_users(is_flagged)
-        if solver.data.train.ratings.size == 0:
-            raise ValueError("defense: the detector flags all profiles with ratings.")
+        left = self._data.without_users(is_flagged)
+        solver.data = left if left.train.ratings.size > 0 else self._data
 
     def answer(self, fillers) -> sp.csr_array:
         """Return the fillers, for fake users who are flagged with them the last that were not."""

@@ -269,8 +269,23 @@ class Everybody(BaseEstimator):
         return np.full(X.shape[0], -1)
 
 
-def test_a_filter_has_to_leave_something(ratings):
-    with pytest.raises(ValueError, match="flags all profiles with ratings"):
-        gco(ratings, defense=Everybody())
+@pytest.mark.parametrize("with_tcd", [False, True])
+def test_a_filter_that_leaves_nothing_is_not_heeded(with_tcd, ratings):
+    def poison(detector):
+        return gco(ratings, defense=["tcd", detector] if with_tcd else detector).poison_
+
+    Judge.rounds = []
+    assert (poison(Everybody()) != poison(Judge(n_last=3))).nnz == 0
+
+
+def test_one_round_without_anybody_does_not_end_the_game(ratings):
+    n_profiles = round(0.4 * ratings.shape[0]) + 3
+    Judge.rounds = [range(n_profiles)]
+    heedless = gco(ratings, defense=Judge(n_last=n_profiles), max_iter=5, n_pretrain_iter=1)
+    assert len(Judge.rounds) == 0
+    assert heedless.poison_.shape[0] == 3
+
+
+def test_defenses_are_called_by_no_name_but_tcd(ratings):
     with pytest.raises(ValueError, match="'defense'"):
         gco(ratings, defense="lockstep")
