@@ -55,9 +55,9 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
 
     In an :class:`~skrecsec.recommenders.ItemKNNRecommender` that is trained on the known profiles,
     user u has a list whose last item has the score :math:`\theta_u`. If all f fake profiles rate an
-    item j and a target t, their similarity becomes
+    item j, and :math:`f_t` of them a target t, their similarity becomes
 
-    .. math:: w_{tj} = \frac{c_{tj} + f}{\sqrt{(c_t + f)(c_j + f)} + s}
+    .. math:: w_{tj} = \frac{c_{tj} + f_t}{\sqrt{(c_t + f_t)(c_j + f)} + s}
 
     with c the numbers of genuine raters, estimated from those of the known ones, and s the
     shrinkage. Fillers J are chosen one after another, each so that
@@ -112,8 +112,7 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
 
     def _craft_profiles(self, known, budget, rng):
         known = sp.csr_array(known)
-        # The other targets are neighbors of a target anyway.
-        n_places = max(0, self.n_neighbors - budget.target_items.size + 1)
+        n_places = max(0, self.n_neighbors - _n_other_targets(budget))
         n_wanted = min(budget.n_fillers, n_places)
         if self.goal == "push":
             items = self._most_winning(known, n_wanted, budget)
@@ -153,10 +152,15 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
         """Return the similarities to targets of items that all fakes rate, (n_targets, n_items)."""
         counts = np.diff(sp.csc_array(pattern).indptr) / self.knowledge
         common = (pattern[:, budget.target_items].T @ pattern).toarray() / self.knowledge
-        n_raters = np.outer(
-            counts[budget.target_items] + budget.n_profiles, counts + budget.n_profiles
+        n_fakes = np.count_nonzero(budget.planned_ratings(), axis=0)  # that rate each target
+        n_raters = np.outer(counts[budget.target_items] + n_fakes, counts + budget.n_profiles)
+        # A target that no fake rates is no neighbor that they make.
+        return np.divide(
+            common + n_fakes[:, np.newaxis],
+            np.sqrt(n_raters) + self.shrinkage,
+            out=np.zeros(common.shape),
+            where=n_fakes[:, np.newaxis] > 0,
         )
-        return (common + budget.n_profiles) / (np.sqrt(n_raters) + self.shrinkage)
 
     def _thresholds(self, pattern, budget):
         """Return the scores that known users' lists end with, positive."""
@@ -173,6 +177,12 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
             thresholds[rows] = -np.partition(-scores, place, axis=1)[:, place]
         # Who has short lists, or knows nothing better than nothing, is won by the first filler.
         return np.maximum(thresholds, 1e-9)
+
+
+def _n_other_targets(budget):
+    """Return how many other targets a target has in its profiles at most: they are neighbors."""
+    is_rated = (budget.planned_ratings() > 0).astype(np.float32)
+    return int(np.count_nonzero(is_rated.T @ is_rated, axis=1).max()) - 1
 
 
 def _least_rated(known, n_wanted, budget, rng):

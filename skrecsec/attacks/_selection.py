@@ -1,9 +1,9 @@
 """Choosing the items of fake profiles by gradients: what attacks on implicit feedback share.
 
 To a model of implicit feedback a profile is a set of items. Each fake profile has a number for each
-item; it consists of the targets and of the items with the largest numbers. The gradient for the
-profile is taken as that for the numbers (a straight-through estimate), also where an item is not
-chosen, and Adam descends it.
+item; it consists of the targets that it is to rate and of the items with the largest numbers. The
+gradient for the profile is taken as that for the numbers (a straight-through estimate), also where
+an item is not chosen, and Adam descends it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Selection:
         Known ratings of each item.
 
     budget : Budget
-        Of the profiles; targets are in each.
+        Of the profiles; it says which targets are in which.
 
     min_raters : int
         Only items with so many known ratings are fillers; where these are fewer than four times
@@ -69,20 +69,26 @@ class Selection:
         return other
 
     def fillers(self) -> np.ndarray:
-        """Return the chosen fillers, (n_profiles, n_fillers)."""
+        """Return the chosen fillers, (n_profiles, n_fillers), the largest numbers first."""
         if self.budget.n_fillers == 0:
             return np.empty((self.budget.n_profiles, 0), dtype=np.int64)
         return self._allowed[top_k(self._numbers, self.budget.n_fillers)]
 
     def profiles(self) -> sp.csr_array:
-        """Return fillers and targets as a matrix of ones, (n_profiles, n_items)."""
-        n_profiles = self.budget.n_profiles
-        targets = np.tile(self.budget.target_items, (n_profiles, 1))
-        items = np.sort(np.hstack([self.fillers(), targets]), axis=1)
-        indptr = np.arange(0, items.size + 1, items.shape[1])
-        return sp.csr_array(
-            (np.ones(items.size), items.ravel(), indptr), shape=(n_profiles, self._n_items)
+        """Return fillers and targets as a matrix of ones, (n_profiles, n_items).
+
+        They are those that will be written: no target is in a profile that is not to rate it.
+        """
+        budget, fillers = self.budget, self.fillers()
+        rows = np.repeat(np.arange(budget.n_profiles), fillers.shape[1])
+        target_rows, targets = np.nonzero(budget.planned_ratings())
+        rows = np.concatenate([rows, target_rows])
+        items = np.concatenate([fillers.ravel(), budget.target_items[targets]])
+        profiles = sp.csr_array(
+            (np.ones(items.size), (rows, items)), shape=(budget.n_profiles, self._n_items)
         )
+        profiles.sort_indices()
+        return profiles
 
     def descend(self, gradient, learning_rate):
         """Take a step of Adam; `gradient` is that for the profiles, (n_profiles, n_items)."""
@@ -240,7 +246,6 @@ def search_with_length(search, selection, is_free) -> Selection:
 
 def _shorter(budget, sign):
     """Return the budget with some lengths of profiles, which all have fillers if it has."""
-    n_targets = budget.target_items.size
     sizes = {round(share * budget.profile_size) for share in _LENGTHS[sign]}
-    lowest = min(n_targets + 1, budget.profile_size)
+    lowest = min(budget.n_targets_each + 1, budget.profile_size)
     return [budget._replace(profile_size=max(size, lowest)) for size in sorted(sizes)]

@@ -217,10 +217,10 @@ n_iter_ : int
 
 TEXTS["selection.notes"] = r"""
 A profile is a set of items to the victim. Each fake profile f has a number :math:`z_{fi}` for each
-item, to start from half a logarithmic popularity plus N(0, 0.1); it consists of the targets and the
-items with the largest numbers. With s the scores of a surrogate that has learned from the fake
-profiles and :math:`\theta_u` the k-th best score of an item that u has not rated, the loss is the
-mean, over known users and the targets that they have not rated, of
+item, to start from half a logarithmic popularity plus N(0, 0.1); it consists of the targets that it
+is to rate and the items with the largest numbers. With s the scores of a surrogate that has learned
+from the fake profiles and :math:`\theta_u` the k-th best score of an item that u has not rated, the
+loss is the mean, over known users and the targets that they have not rated, of
 
 .. math:: \frac{1}{1 + \exp((s_{ut} - \theta_u) / b)},
 

@@ -23,8 +23,12 @@ def fit(X, **parameters):
     return NeighborhoodAttackTransformer(**{**defaults, **parameters}).fit(X)
 
 
-def plain_choice(known, n_fakes, knowledge, n_wanted, n_neighbors, shrinkage, k):
-    """Choose fillers one after another, with loops over users, targets and items."""
+def plain_choice(known, n_fakes, knowledge, n_wanted, n_neighbors, shrinkage, k, n_each=None):
+    """Choose fillers one after another, with loops over users, targets and items.
+
+    `n_each` fakes rate each target, all of them if it is None.
+    """
+    n_each = n_fakes if n_each is None else n_each
     rated = known > 0
     counts = rated.sum(axis=0)
     model = ItemKNNRecommender(n_neighbors, shrinkage=shrinkage * knowledge).fit(known)
@@ -33,8 +37,8 @@ def plain_choice(known, n_fakes, knowledge, n_wanted, n_neighbors, shrinkage, k)
     thresholds = np.maximum(np.sort(scores, axis=1)[:, -k], 1e-9)
 
     def similarity(target, item):
-        common = (rated[:, target] & rated[:, item]).sum() / knowledge + n_fakes
-        raters = [counts[i] / knowledge + n_fakes for i in (target, item)]
+        common = (rated[:, target] & rated[:, item]).sum() / knowledge + n_each
+        raters = [counts[target] / knowledge + n_each, counts[item] / knowledge + n_fakes]
         return common / (np.sqrt(raters[0] * raters[1]) + shrinkage)
 
     def objective(items):
@@ -62,6 +66,27 @@ def test_fillers_against_loops():
     assert_array_equal(attack.neighbor_items_, expected)
     rated = attack.poison_.toarray() > 0
     assert rated[:, [*expected, *TARGETS]].all()
+
+
+def test_fillers_for_targets_that_are_shared_out():
+    X = make_ratings(50, 30, density=0.25, random_state=1)
+    options = {"n_fillers": 6, "n_neighbors": 5, "shrinkage": 3.0, "knowledge": 0.6, "k": 2}
+    attack = fit(X, targets_per_profile=1, **options)
+    known = X[attack.known_users_].toarray()
+    # No profile has both targets, so that each has room for five neighbors.
+    expected = plain_choice(known, 6, 0.6, 5, 5, 3.0, 2, n_each=3)
+    assert_array_equal(attack.neighbor_items_, expected)
+
+
+def test_a_target_that_no_profile_rates_asks_for_nothing():
+    """One profile, two targets: the fillers are those for the first of them alone."""
+    X = make_ratings(60, 40, density=0.2, random_state=0)
+    options = {"attack_size": 1, "shrinkage": 0, "n_fillers": 9, "n_neighbors": 8}
+    shared = fit(X, targets_per_profile=1, **options)
+    rated = np.flatnonzero(shared.poison_.toarray()[0, TARGETS])
+    alone = fit(X, target_items=np.array(TARGETS)[rated], **options)
+    without = alone.neighbor_items_[~np.isin(alone.neighbor_items_, TARGETS)]
+    assert_array_equal(shared.neighbor_items_[: without.size], without)
 
 
 def test_gains_are_those_of_the_objective():
@@ -126,6 +151,24 @@ def test_it_promotes_where_others_hardly_do(long_tail):
     found = target_hr(attack, long_tail)
     assert found > target_hr(AverageAttackTransformer(**options), long_tail) + 0.2
     assert found > target_hr(PowerItemAttackTransformer(**options), long_tail) + 0.05
+
+
+def test_targets_that_are_shared_out_are_promoted(long_tail):
+    found = [
+        target_hr(
+            NeighborhoodAttackTransformer(
+                n_neighbors=20,
+                k=15,
+                target_items=np.arange(140, 145),
+                attack_size=100,
+                targets_per_profile=1,
+                random_state=seed,
+            ),
+            long_tail,
+        )
+        for seed in range(3)
+    ]
+    assert np.mean(found) > 0.2  # 0.15 with fillers for profiles of all targets
 
 
 def test_many_profiles_demote_where_others_promote(long_tail):

@@ -12,9 +12,10 @@ from skrecsec import (
     EASERecommender,
     RevAdvAttackTransformer,
 )
+from skrecsec.attacks import _selecting
 from skrecsec.attacks._ease_surrogate import EASESurrogate, simulated_inverse
 from skrecsec.attacks._revadv import FactorizationSurrogate, simulated_users
-from skrecsec.attacks._selection import Listing, Search, Selection, search_with_length
+from skrecsec.attacks._selection import Listing, Search, Selection, _shorter, search_with_length
 from skrecsec.base import Budget
 from skrecsec.datasets import make_ratings
 from skrecsec.metrics import TargetHitRatioScorer
@@ -177,8 +178,8 @@ def test_simulated_users():
     assert popularity > 0.5
 
 
-def selection_of(n_profiles=4, profile_size=5, n_items=30, min_raters=3):
-    budget = Budget(n_profiles, profile_size, np.array([2, 7]), 5.0, np.array([1.0, 5.0]))
+def selection_of(n_profiles=4, profile_size=5, n_items=30, min_raters=3, **plan):
+    budget = Budget(n_profiles, profile_size, np.array([2, 7]), 5.0, np.array([1.0, 5.0]), **plan)
     counts = np.arange(n_items)
     return Selection(counts, budget, min_raters, np.random.default_rng(0)), budget
 
@@ -193,6 +194,23 @@ def test_selection_takes_targets_and_what_the_gradient_asks_for():
     profiles = selection.profiles().toarray()
     for row, items in zip(profiles, wanted, strict=True):
         assert_array_equal(np.flatnonzero(row), np.sort([*items, *budget.target_items]))
+
+
+def test_selection_places_the_targets_that_a_profile_is_to_rate():
+    planned = np.array([[5.0, 0], [0, 4.0], [5.0, 5.0], [0, 0]])
+    selection, budget = selection_of(target_ratings=planned)
+    profiles = selection.profiles()
+    assert_array_equal(profiles[:, budget.target_items].toarray(), planned > 0)
+    assert profiles.has_canonical_format
+    assert_array_equal(profiles.sum(axis=1), 3 + np.count_nonzero(planned, axis=1))
+    assert profiles.sum(axis=1).max() == budget.profile_size
+
+
+@pytest.mark.parametrize(("n_each", "expected"), [(1, [2, 3, 4]), (2, [3, 4])])
+def test_lengths_to_try_leave_room_for_the_targets_of_a_profile(n_each, expected):
+    planned = np.array([[5.0, 0], [0, 5.0]]) if n_each == 1 else np.full((2, 2), 5.0)
+    budget = Budget(2, 4, np.array([2, 7]), 5.0, np.array([1.0, 5.0]), planned)
+    assert sorted({tried.profile_size for tried in _shorter(budget, 1)}) == expected
 
 
 def test_selection_leaves_out_items_that_few_know():
@@ -280,6 +298,32 @@ def test_the_length_with_the_lowest_loss_goes_on(best_size):
     assert kept.profiles()[:, :10].sum() == 40  # what the gradient asks for
 
 
+def fit_and_watch(attack, X, monkeypatch):
+    """Return the poison, dense, and all fake profiles that surrogates were shown, then the last."""
+    seen = []
+
+    def search(search, selection, is_free):
+        for surrogate in search.surrogates:
+            monkeypatch.setattr(surrogate, "update", watched(surrogate.update))
+        chosen = search_with_length(search, selection, is_free)
+        seen.append(chosen.profiles())
+        return chosen
+
+    def watched(update):
+        return lambda fakes: seen.append(fakes) or update(fakes)
+
+    monkeypatch.setattr(_selecting, "search_with_length", search)
+    return attack.fit(X).poison_.toarray(), seen
+
+
+def test_targets_that_are_shared_out_get_on_lists():
+    X = make_ratings(300, 200, density=0.1, random_state=0)
+    attack = clone(ATTACKS["ease"]).set_params(attack_size=30, targets_per_profile=1)
+    model = EASERecommender(reg=30.0).fit(attack.fit_transform(X))
+    # 0.11 with fillers that were chosen for profiles of all targets
+    assert TargetHitRatioScorer(attack.target_items_)(model, X) > 0.17
+
+
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 class TestAttacks:
     def test_targets_get_on_lists_that_average_profiles_do_not_reach(self, attack):
@@ -290,6 +334,17 @@ class TestAttacks:
             model = EASERecommender().fit(made.fit_transform(X))
             hits.append(TargetHitRatioScorer(made.target_items_)(model, X))
         assert hits[0] > hits[1] + 0.3
+
+    @pytest.mark.parametrize("n_fillers", ["auto", 9])
+    @pytest.mark.parametrize("n_each", [1, 2, None])
+    def test_surrogates_see_what_is_written(self, attack, n_fillers, n_each, ratings, monkeypatch):
+        made = clone(attack).set_params(
+            target_items=[4, 9, 2], attack_size=7, n_fillers=n_fillers, targets_per_profile=n_each
+        )
+        poison, seen = fit_and_watch(made, ratings, monkeypatch)
+        assert_array_equal(seen[-1].toarray(), poison > 0)  # what it ended with
+        for fakes in seen:
+            assert_array_equal(fakes[:, [4, 9, 2]].toarray(), poison[:, [4, 9, 2]] > 0)
 
     def test_nuke_takes_targets_off_lists(self, attack):
         X = make_ratings(300, 200, density=0.1, random_state=0)
