@@ -141,7 +141,7 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
         planner = FillerPlanner(known, budget)
         seeds = rng.integers(np.iinfo(np.int32).max, size=2)
         victims = self._make_victims(int(seeds[0]), rng)
-        trial = _Trial(victims, known, budget, self.knowledge, self.k)
+        trial = _Trial(victims, known, budget, self.k)
         sign = 1 if self.goal == "push" else -1
 
         def craft(plan):
@@ -176,12 +176,12 @@ class BlackBoxAttackTransformer(BaseAttackTransformer):
 class _Trial:
     """Measures on victims how strong fake profiles are, as far as the attacker can see."""
 
-    def __init__(self, victims, known, budget, knowledge, k):
+    def __init__(self, victims, known, budget, k):
         self._victims = victims
         self._known = known
         self._budget = budget
         self._k = k
-        self._crowd = crowd(known, knowledge)
+        self._crowd = crowd(known, budget)
         self._promotion = Promotion(known, budget.target_items, k)
 
     def __call__(self, fillers) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from skrecsec.attacks._ease_surrogate import EASESurrogate, simulated_inverse
 from skrecsec.attacks._selecting import BaseSelectionAttackTransformer
+from skrecsec.attacks._trials import count_users
 from skrecsec.utils._compat import Count, Number
 from skrecsec.utils._memory import check_memory
 from skrecsec.utils._registry import register
@@ -78,7 +79,7 @@ class EASEAttackTransformer(BaseSelectionAttackTransformer):
 
     def _make_surrogates(self, known, budget, rng):
         n_known, n_items = known.shape
-        n_unknown = max(0, round(n_known / self.knowledge) - n_known)
+        n_unknown = count_users(known, budget) - n_known
         n_surrogates = self.n_surrogates if n_unknown > 0 else 1
         check_memory(
             8 * (n_surrogates + 2) * n_items**2,

@@ -162,7 +162,7 @@ class GTAAttackTransformer(BaseAttackTransformer):
         with single_threaded():
             surrogate = RankingSurrogate(
                 interactions,
-                crowd(interactions, self.knowledge),
+                crowd(interactions, budget),
                 budget,
                 n_factors=self.n_factors,
                 rng=rng,

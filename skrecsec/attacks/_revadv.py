@@ -6,6 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from skrecsec.attacks._selecting import BaseSelectionAttackTransformer
+from skrecsec.attacks._trials import count_users
 from skrecsec.training import WeightedFactorization, draw_item_factors
 from skrecsec.utils._compat import Count, Number
 from skrecsec.utils._registry import register
@@ -121,7 +122,7 @@ class RevAdvAttackTransformer(BaseSelectionAttackTransformer):
 
     def _make_surrogates(self, known, budget, rng):
         n_known, n_items = known.shape
-        n_unknown = max(0, round(n_known / self.knowledge) - n_known)
+        n_unknown = count_users(known, budget) - n_known
         # More factors than items are no other model.
         n_factors = min(self.n_factors, n_items)
         surrogates = []

@@ -10,10 +10,14 @@ REACH = 10
 _NEARNESS = 0.1
 
 
-def crowd(known, knowledge):
+def count_users(known, budget) -> int:
+    """Return the number of genuine users, known and unknown."""
+    return max(known.shape[0], budget.n_users or 0)
+
+
+def crowd(known, budget):
     """Return known profiles, CSR, repeated to the number of all users."""
-    n_users = max(known.shape[0], round(known.shape[0] / knowledge))
-    return known[np.resize(np.arange(known.shape[0]), n_users)]
+    return known[np.resize(np.arange(known.shape[0]), count_users(known, budget))]
 
 
 class Promotion:

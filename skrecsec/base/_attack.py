@@ -211,7 +211,7 @@ class BaseAttackTransformer(
         first = Step(as_count(self.attack_size, X.shape[0]), disguise)
 
         def craft(step):
-            return self._craft_step(step, known, targets, levels, copy.deepcopy(rngs))
+            return self._craft_step(step, known, X.shape[0], targets, levels, copy.deepcopy(rngs))
 
         if self.evade is None:
             poison, evasion = craft(first), None
@@ -239,12 +239,13 @@ class BaseAttackTransformer(
         self.__dict__ = chosen.attributes
         return chosen.fakes, evasion
 
-    def _craft_step(self, step, known, targets, levels, rngs):
+    def _craft_step(self, step, known, n_users, targets, levels, rngs):
         """Return the fake profiles of a step; equal generators make equal ones."""
         profile_rng, disguise_rng = rngs
         plan = make_plan(
             step.disguise,
             known=known,
+            n_users=n_users,
             n_profiles=step.n_profiles,
             n_fillers=self.n_fillers if step.n_fillers is None else step.n_fillers,
             targets=targets,

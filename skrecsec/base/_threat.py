@@ -48,6 +48,10 @@ class Budget(NamedTuple):
         What each profile rates the targets with, 0 where it does not rate one. None: each rates
         all of them with `target_rating`.
 
+    n_users : int, default=None
+        Number of genuine users, of whom some are known: who says that an attack has 3% of the
+        users knows it. None: no more than are known.
+
     See Also
     --------
     BaseAttackTransformer : Draws up the budget and enforces it.
@@ -66,6 +70,7 @@ class Budget(NamedTuple):
     target_rating: float
     rating_levels: np.ndarray
     target_ratings: np.ndarray | None = None
+    n_users: int | None = None
 
     @property
     def n_fillers(self) -> int:

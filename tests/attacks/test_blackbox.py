@@ -160,7 +160,7 @@ def test_starting_points_come_first_and_the_best_plan_is_taken(ratings):
 
 def test_strength_by_hand():
     known = sp.csr_array(np.array([[5, 0, 0, 0, 0], [5, 4, 0, 0, 0], [0, 0, 0, 3, 0]]))
-    budget = Budget(1, 1, np.array([3]), 5.0, np.array([3.0, 4.0, 5.0]))
+    budget = Budget(1, 1, np.array([3]), 5.0, np.array([3.0, 4.0, 5.0]), n_users=6)
 
     class Fixed(BaseEstimator):
         def fit(self, X, y=None):
@@ -171,7 +171,7 @@ def test_strength_by_hand():
         def recommend(self, X, k):
             return np.array([[3, 1, 2, 4, -1], [2, 4, 3, -1, -1], [0, 1, 2, 4, -1]])
 
-    trial = _Trial([Fixed()], known, budget, 0.5, 1)
+    trial = _Trial([Fixed()], known, budget, 1)
     hit_ratio, strength = trial(sp.csr_array((1, 5)))
     # The third user has rated it; the first has it first, the second third.
     assert hit_ratio == 0.5

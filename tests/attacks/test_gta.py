@@ -44,8 +44,10 @@ def test_promotion_against_plain_loops():
 
 def test_a_crowd_is_the_known_users_over_and_over():
     known = sp.csr_array(np.eye(3))
-    assert_array_equal(crowd(known, 0.4).toarray(), np.eye(3)[[0, 1, 2, 0, 1, 2, 0, 1]])
-    assert crowd(known, 1.0).shape[0] == 3
+    budget = Budget(1, 2, np.array([0]), 5.0, np.array([5.0]), n_users=8)
+    assert_array_equal(crowd(known, budget).toarray(), np.eye(3)[[0, 1, 2, 0, 1, 2, 0, 1]])
+    for n_users in (3, None):
+        assert crowd(known, budget._replace(n_users=n_users)).shape[0] == 3
 
 
 # --- the surrogate ---
@@ -54,9 +56,9 @@ def test_a_crowd_is_the_known_users_over_and_over():
 @pytest.fixture
 def surrogate(ratings):
     known = sp.csr_array((ratings[:50] > 0) * 1.0)
-    budget = Budget(7, 15, np.array(TARGETS), 5.0, np.arange(1.0, 6.0))
+    budget = Budget(7, 15, np.array(TARGETS), 5.0, np.arange(1.0, 6.0), n_users=100)
     made = RankingSurrogate(
-        known, crowd(known, 0.5), budget,
+        known, crowd(known, budget), budget,
         n_factors=8, rng=np.random.default_rng(0), learning_rate=0.05, reg=0.01,
     )  # fmt: skip
     fillers = np.random.default_rng(1).permuted(np.tile(np.arange(4, 90), (7, 1)), axis=1)[:, :12]
