@@ -203,10 +203,10 @@ class GCoAttackTransformer(CoAttackTransformer):
 
     The game against a detector is our own. Before each epoch with an attack loss it judges the
     known profiles and those that the fake users would have by now; the ratings of those that it
-    flags do not count in the epoch; if it flags all profiles with ratings, which would leave nothing
-    to learn from, all of them count. In the end a fake user whose profile is flagged takes the last
-    one that was not. Without ``"tcd"`` the surrogate is that of :class:`CoAttackTransformer`. The
-    detector is fitted in every epoch.
+    flags do not count in the epoch; if it flags all profiles with ratings, which would leave
+    nothing to learn from, all of them count. In the end a fake user whose profile is flagged takes
+    the last one that was not. Without ``"tcd"`` the surrogate is that of
+    :class:`CoAttackTransformer`. The detector is fitted in every epoch.
 
     References
     ----------

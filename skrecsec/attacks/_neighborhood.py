@@ -12,7 +12,6 @@ from skrecsec.attacks._fillers import (
     sample_items,
     without_targets,
 )
-from skrecsec.attacks._trials import count_users
 from skrecsec.base import BaseAttackTransformer
 from skrecsec.utils._compat import Count, Number, StrOptions
 from skrecsec.utils._compiling import jit
@@ -151,9 +150,8 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
 
     def _similarities(self, pattern, budget):
         """Return the similarities to targets of items that all fakes rate, (n_targets, n_items)."""
-        share = pattern.shape[0] / count_users(pattern, budget)  # of the users that are known
-        counts = np.diff(sp.csc_array(pattern).indptr) / share
-        common = (pattern[:, budget.target_items].T @ pattern).toarray() / share
+        counts = np.diff(sp.csc_array(pattern).indptr) / budget.knowledge
+        common = (pattern[:, budget.target_items].T @ pattern).toarray() / budget.knowledge
         n_fakes = np.count_nonzero(budget.planned_ratings(), axis=0)  # that rate each target
         n_raters = np.outer(counts[budget.target_items] + n_fakes, counts + budget.n_profiles)
         # A target that no fake rates is no neighbor that they make.
@@ -167,9 +165,8 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
     def _thresholds(self, pattern, budget):
         """Return the scores that known users' lists end with, positive."""
         # Counts of known raters are smaller than those of all, and so has the shrinkage to be.
-        share = pattern.shape[0] / count_users(pattern, budget)
         model = find("recommender", "itemknn")(
-            n_neighbors=self.n_neighbors, shrinkage=self.shrinkage * share
+            n_neighbors=self.n_neighbors, shrinkage=self.shrinkage * budget.knowledge
         ).fit(pattern)
         thresholds = np.empty(pattern.shape[0])
         for rows in row_blocks(*pattern.shape):

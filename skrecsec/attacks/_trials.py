@@ -11,8 +11,8 @@ _NEARNESS = 0.1
 
 
 def count_users(known, budget) -> int:
-    """Return the number of genuine users, known and unknown."""
-    return max(known.shape[0], budget.n_users or 0)
+    """Return how many genuine users there are, known and unknown, as far as the attacker knows."""
+    return max(known.shape[0], round(known.shape[0] / budget.knowledge))
 
 
 def crowd(known, budget):

@@ -245,7 +245,7 @@ class BaseAttackTransformer(
         plan = make_plan(
             step.disguise,
             known=known,
-            n_users=n_users,
+            knowledge=max(self.knowledge, known.shape[0] / n_users),
             n_profiles=step.n_profiles,
             n_fillers=self.n_fillers if step.n_fillers is None else step.n_fillers,
             targets=targets,

@@ -49,7 +49,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(
-    disguise: Disguise, *, known, n_users, n_profiles, n_fillers, targets, goal, levels, rng
+    disguise: Disguise, *, known, knowledge, n_profiles, n_fillers, targets, goal, levels, rng
 ) -> Plan:
     """Return the budget of an attack, and the lengths of its profiles."""
     n_targets = targets.size
@@ -66,7 +66,7 @@ def make_plan(
         target_rating=levels[-1] if goal == "push" else levels[0],
         rating_levels=levels,
         target_ratings=ratings,
-        n_users=n_users,
+        knowledge=knowledge,
     )
     if disguise.profile_lengths == "fixed":
         return Plan(budget, None)

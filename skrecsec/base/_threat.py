@@ -48,9 +48,9 @@ class Budget(NamedTuple):
         What each profile rates the targets with, 0 where it does not rate one. None: each rates
         all of them with `target_rating`.
 
-    n_users : int, default=None
-        Number of genuine users, of whom some are known: who says that an attack has 3% of the
-        users knows it. None: no more than are known.
+    knowledge : float, default=1.0
+        Share of the genuine users that are known: what the attack was asked for, or more where that
+        is less than the users it knows, one at least.
 
     See Also
     --------
@@ -70,7 +70,7 @@ class Budget(NamedTuple):
     target_rating: float
     rating_levels: np.ndarray
     target_ratings: np.ndarray | None = None
-    n_users: int | None = None
+    knowledge: float = 1.0
 
     @property
     def n_fillers(self) -> int:

@@ -72,7 +72,6 @@ n_fillers : int or "mean", default={default(n_fillers)}
 
 knowledge : float, default={default(knowledge)}
     Fraction, in (0, 1], of the users whose profiles the attacker sees (rounded, at least one).
-    How many users there are is no secret.
 
 goal : {"push", "nuke"}, default={default(goal)}
     Whether targets are given the highest or the lowest rating level.

@@ -160,7 +160,7 @@ def test_starting_points_come_first_and_the_best_plan_is_taken(ratings):
 
 def test_strength_by_hand():
     known = sp.csr_array(np.array([[5, 0, 0, 0, 0], [5, 4, 0, 0, 0], [0, 0, 0, 3, 0]]))
-    budget = Budget(1, 1, np.array([3]), 5.0, np.array([3.0, 4.0, 5.0]), n_users=6)
+    budget = Budget(1, 1, np.array([3]), 5.0, np.array([3.0, 4.0, 5.0]), knowledge=0.5)
 
     class Fixed(BaseEstimator):
         def fit(self, X, y=None):

@@ -44,10 +44,9 @@ def test_promotion_against_plain_loops():
 
 def test_a_crowd_is_the_known_users_over_and_over():
     known = sp.csr_array(np.eye(3))
-    budget = Budget(1, 2, np.array([0]), 5.0, np.array([5.0]), n_users=8)
+    budget = Budget(1, 2, np.array([0]), 5.0, np.array([5.0]), knowledge=0.4)
     assert_array_equal(crowd(known, budget).toarray(), np.eye(3)[[0, 1, 2, 0, 1, 2, 0, 1]])
-    for n_users in (3, None):
-        assert crowd(known, budget._replace(n_users=n_users)).shape[0] == 3
+    assert crowd(known, budget._replace(knowledge=1.0)).shape[0] == 3
 
 
 # --- the surrogate ---
@@ -56,7 +55,7 @@ def test_a_crowd_is_the_known_users_over_and_over():
 @pytest.fixture
 def surrogate(ratings):
     known = sp.csr_array((ratings[:50] > 0) * 1.0)
-    budget = Budget(7, 15, np.array(TARGETS), 5.0, np.arange(1.0, 6.0), n_users=100)
+    budget = Budget(7, 15, np.array(TARGETS), 5.0, np.arange(1.0, 6.0), knowledge=0.5)
     made = RankingSurrogate(
         known, crowd(known, budget), budget,
         n_factors=8, rng=np.random.default_rng(0), learning_rate=0.05, reg=0.01,
