@@ -180,7 +180,8 @@ class GCoAttackTransformer(CoAttackTransformer):
     ----------
     defense : "tcd", detector or list of both, default="tcd"
         How the surrogate defends itself: as the paper's defense does, by a detector, any estimator
-        whose `fit_predict` returns -1 for fake profiles, which is cloned, or by both.
+        whose `fit_predict` returns -1 for fake profiles, which is cloned, or by both. As with
+        `evade`, it may name rows only with ``knowledge=1``.
 
     pseudo_label_ratio : float, default=1.0
         Random share of the cells, in (0, 1], that are looked at for pseudo-ratings in each epoch;
@@ -246,6 +247,11 @@ class GCoAttackTransformer(CoAttackTransformer):
                 f"{self.defense!r}."
             )
         return has_tcd, detectors[0] if detectors else None
+
+    def _detectors(self):
+        _, detector = self._defenses()
+        more = {} if detector is None else {"defense": detector}
+        return {**super()._detectors(), **more}
 
     def _filter_game(self, known, data, budget, rng):
         _, detector = self._defenses()

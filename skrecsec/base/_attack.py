@@ -32,6 +32,7 @@ from skrecsec.utils._compat import (
 from skrecsec.utils._digest import digest_csr
 from skrecsec.utils._documentation import DocumentationLinkMixin
 from skrecsec.utils._fitting import AtomicFitMixin
+from skrecsec.utils._labels import refuse_rows
 from skrecsec.utils._random import spawn_generators
 from skrecsec.utils._signatures import complete
 from skrecsec.utils._sizes import as_count
@@ -188,6 +189,9 @@ class BaseAttackTransformer(
 
     def _make_poison(self, X, levels):
         """Return the fake profiles, (n_profiles, n_items), the target items and the known users."""
+        if self.knowledge < 1:
+            for name, detector in self._detectors().items():
+                refuse_rows(detector, name=name)
         check_scale(levels)
         warn_of_one_level(self.goal, levels)
         target_rng, known_rng, *rngs, detector_rng = spawn_generators(self.random_state, 5)
@@ -222,6 +226,10 @@ class BaseAttackTransformer(
             poison, evasion = self._evade(craft, steps, known, seed)
         self.evasion_ = evasion
         return poison, targets, known_users
+
+    def _detectors(self) -> dict:
+        """Return the detectors that are shown known users and fakes, by their parameters."""
+        return {} if self.evade is None else {"evade": self.evade}
 
     def _evade(self, craft, steps, known, seed):
         """Return the fake profiles of the step that is chosen, and what it was."""

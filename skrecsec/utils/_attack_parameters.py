@@ -44,7 +44,8 @@ evade : detector or None, default={default(evade)}
     the known profiles and all fake ones, finds few enough: with half as many targets in each
     profile, each time also with mixed and then all levels, unless `target_rating` asks for several,
     and at last with half as many profiles. It is crafted anew for every step. Where `n_fillers`
-    leaves no room for the targets that a profile does not rate, profiles get shorter.
+    leaves no room for the targets that a profile does not rate, profiles get shorter. Rows that
+    it is to trust are refused unless ``knowledge=1``, since it is not shown all rows of `X`.
 
 max_detected : float, default={default(max_detected)}
     Share of the fake profiles, in [0, 1], that `evade` may find: those that it flags and, if it

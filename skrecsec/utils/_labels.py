@@ -6,6 +6,24 @@ import numpy as np
 
 from skrecsec.utils._kept_verdicts import fit_predict
 
+# Parameters of detectors that name rows of the matrix they judge.
+_ROWS = ("trusted_users", "seed_users")
+
+
+def refuse_rows(detector, *, name: str) -> None:
+    """Raise a ValueError if a detector is told of rows, though it is to judge those of others.
+
+    Indices of users mean nobody in particular to who shows a detector a crowd of their own.
+    """
+    parameters = getattr(detector, "get_params", dict)()  # what has none is refused when cloned
+    for parameter, value in parameters.items():
+        if value is not None and parameter.rpartition("__")[2] in _ROWS:
+            raise ValueError(
+                f"{name} must not have {parameter} unless knowledge=1, as "
+                f"{type(detector).__name__} does: these are rows of X, but the attacker shows it "
+                f"the known users only, and then the fake profiles."
+            )
+
 
 def flagged_profiles(detector, X, *, name: str) -> np.ndarray:
     """Fit a detector, and return which profiles it calls fake; `name` is that of the parameter.

@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MaxAbsScaler
 
 from skrecsec import (
     AverageAttackTransformer,
     BlackBoxAttackTransformer,
     CopyAttackTransformer,
+    GCoAttackTransformer,
     GTAAttackTransformer,
     NeighborhoodAttackTransformer,
     PopularityRecommender,
@@ -22,9 +25,11 @@ from skrecsec import (
     RandomAttackTransformer,
 )
 from skrecsec.base import BaseAttackTransformer, Budget, complete_profiles
+from skrecsec.base import _attack as base_attack
 from skrecsec.base._disguise import Disguise, draw_lengths, extreme_levels, rate_targets, share_out
 from skrecsec.base._evade import Step, find_steps, share_detected
 from skrecsec.datasets import make_ratings
+from skrecsec.detection import FAPDetector, LockstepDetector
 from skrecsec.exceptions import EvasionWarning
 from skrecsec.experiments import robustness_study
 
@@ -389,6 +394,26 @@ def test_a_detector_that_labels_others_is_refused(quiet):
 
     with pytest.raises(ValueError, match="evade must return a label for each of the"):
         fit(quiet, evade=Wrong())
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [
+        LockstepDetector(trusted_users=[0, 1]),
+        FAPDetector(seed_users=np.array([3])),
+        make_pipeline(MaxAbsScaler(), LockstepDetector(trusted_users=[])),
+    ],
+)
+def test_rows_of_others_are_refused(detector, ratings, monkeypatch):
+    message = "must not have (lockstepdetector__)?(trusted|seed)_users unless knowledge=1, as"
+    with monkeypatch.context() as patch:
+        patch.setattr(base_attack, "choose_targets", None)  # before anything is computed
+        with pytest.raises(ValueError, match=f"^evade {message}"):
+            fit(ratings, evade=detector)
+        for defense in (detector, ["tcd", detector]):
+            with pytest.raises(ValueError, match=f"^defense {message}"):
+                fit(ratings, GCoAttackTransformer, defense=defense)
+    fit(ratings, evade=detector, knowledge=1, max_detected=1)  # then they are rows of X
 
 
 def test_steps_get_less_conspicuous():
