@@ -65,7 +65,8 @@ class GTAAttackTransformer(BaseAttackTransformer):
     %(attack)s
 
     shared_items_ : ndarray of shape (n_shared,)
-        Sorted indices of the fillers that all fake profiles have in common.
+        Sorted indices of the fillers that all fake profiles have in common, unless
+        ``obfuscation="popular"`` replaces them or ``profile_lengths="genuine"`` shortens profiles.
 
     surrogate_hit_ratio_ : float
         HR\@k of the targets among the known users, in the surrogate's best round.

@@ -94,8 +94,9 @@ class PowerItemAttackTransformer(BasePowerAttackTransformer):
     %(attack)s
 
     power_items_ : ndarray of shape (n_fillers,)
-        Indices of the items that all fake profiles rate beside the targets, the most influential
-        first.
+        Indices of the power items, the most influential first. All fake profiles rate them beside
+        the targets, unless ``obfuscation="popular"`` replaces them or
+        ``profile_lengths="genuine"`` shortens profiles.
 
     See Also
     --------

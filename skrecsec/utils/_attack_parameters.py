@@ -36,7 +36,8 @@ obfuscation : {"noise", "user-shifting", "popular"} or None, default={default(ob
     What is done to crafted fillers. ``"noise"`` adds a normal random number to each rating, with
     the standard deviation of the known ratings; ``"user-shifting"`` adds one to all ratings of
     a profile, with that of the known users' means; ``"popular"`` replaces all fillers by random
-    ones of the most popular fifth of the known items, rated around their means.
+    ones of the most popular fifth of the known items, rated around their means. Attributes that
+    say what fillers are made of, or how strong they were, are of those that were crafted.
 
 evade : detector or None, default={default(evade)}
     A detector in the loop, any estimator whose `fit_predict` returns -1 for fake profiles; it is
