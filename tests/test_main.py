@@ -41,8 +41,11 @@ def test_the_table_has_a_row_per_model_and_progress_goes_to_stderr(capsys):
     assert [line.split("  ")[0] for line in lines[1:-1]] == [
         "MF, clean",
         "MF, average attack",
+        "TCD, clean",
         "TCD, average attack",
+        "EASE, clean",
         "EASE, average attack",
+        "Recommended, clean",
         "Recommended, average attack",
         "",
     ]
@@ -58,23 +61,29 @@ def test_json(capsys):
     result = json.loads(run(capsys, "--format", "json", *options).out)
     assert result["settings"]["targets"] == [3, 7]
     assert result["settings"]["attack_size"] == 9
-    clean, attacked, defended, *others = result["results"]
-    assert clean["model"] == "clean"
-    assert [record["model"] for record in others] == ["defended_ease", "defended_recommended"]
-    names = ["MF", "MF", "TCD", "EASE", "Recommended"]
-    assert [record["recommender"] for record in result["results"]] == names
+    models = {record["model"]: record for record in result["results"]}
+    assert [(name, record["recommender"]) for name, record in models.items()] == [
+        ("clean", "MF"), ("attacked", "MF"),
+        ("clean_defense", "TCD"), ("defended", "TCD"),
+        ("clean_defense_ease", "EASE"), ("defended_ease", "EASE"),
+        ("clean_defense_recommended", "Recommended"), ("defended_recommended", "Recommended"),
+    ]  # fmt: skip
+    clean, attacked = models["clean"], models["attacked"]
     assert result["settings"]["defense"] == ["tcd", "ease", "recommended"]
     assert attacked["rank_shift"] > 0
     assert attacked["test_hr_std"] >= 0
     assert clean["ri"] is attacked["ri"] is None
-    assert all(record["seconds"] > 0 for record in (defended, *others))
-    assert all(record["ri"] is not None for record in (defended, *others))
+    assert all(record["seconds"] > 0 for record in models.values())
+    for name, record in models.items():
+        assert (record["ri"] is None) == (not name.startswith("defended"))
+        if "clean" in name:
+            assert record["rank_shift"] == 0
 
 
 def test_csv(capsys):
     rows = list(csv.DictReader(io.StringIO(run(capsys, "--format", "csv").out)))
-    assert [row["model"] for row in rows[:3]] == ["clean", "attacked", "defended"]
-    assert [row["recommender"] for row in rows[2:]] == ["TCD", "EASE", "Recommended"]
+    assert [row["model"] for row in rows[:4]] == ["clean", "attacked", "clean_defense", "defended"]
+    assert [row["recommender"] for row in rows[3::2]] == ["TCD", "EASE", "Recommended"]
     assert 0 <= float(rows[1]["target_hr"]) <= 1
 
 
@@ -82,18 +91,35 @@ def test_several_defenses_have_the_figures_that_each_has_alone(capsys):
     options = ["--victim", "popularity", "--detector", "none", "--format", "json"]
     together = json.loads(run(capsys, *options, "--defense", "itemknn", "ease").out)["results"]
     alone = json.loads(run(capsys, *options, "--defense", "ease").out)
-    assert [record["model"] for record in alone["results"]] == ["clean", "attacked", "defended"]
+    names = ["clean", "attacked", "clean_defense", "defended"]
+    assert [record["model"] for record in alone["results"]] == names
     assert alone["settings"]["defense"] == "ease"
-    assert together[3]["model"] == "defended_ease"
+    assert [r["model"] for r in together[4:]] == ["clean_defense_ease", "defended_ease"]
     for name in ("recommender", "test_hr", "target_hr", "rank_shift", "ri"):
-        assert alone["results"][2][name] == together[3][name]
-    assert together[2]["recommender"] == "ItemKNN"
+        for ours, theirs in zip(alone["results"][2:], together[4:], strict=True):
+            assert ours[name] == theirs[name]
+    assert together[3]["recommender"] == "ItemKNN"
+
+
+def test_a_defense_is_compared_with_itself_on_clean_ratings(capsys):
+    options = ["--attack-size", "12", "--detector", "none", "--format", "json"]
+
+    def results(*models):
+        text = run(capsys, *options, *models).out
+        return {record["model"]: record for record in json.loads(text)["results"]}
+
+    defended = results("--victim", "popularity", "--defense", "itemknn")
+    alone = results("--victim", "itemknn", "--defense", "none")
+    for figure in ("test_hr", "target_hr", "rank_shift"):
+        assert defended["clean_defense"][figure] == alone["clean"][figure]
+        assert defended["defended"][figure] == alone["attacked"][figure]
+    assert defended["attacked"]["rank_shift"] != defended["defended"]["rank_shift"]
 
 
 def test_the_victim_is_no_default_defense(capsys):
     rows = run(capsys, "--victim", "ease", "--format", "csv").out.splitlines()[1:]
     names = [row.rsplit(",", 1)[-1] for row in rows]
-    assert names == ["EASE", "EASE", "TCD", "Recommended"]
+    assert names == ["EASE", "EASE", "TCD", "TCD", "Recommended", "Recommended"]
 
 
 def test_what_does_not_fit_into_memory_is_left_out_of_several(capsys, monkeypatch):
@@ -104,7 +130,7 @@ def test_what_does_not_fit_into_memory_is_left_out_of_several(capsys, monkeypatc
     output = run(capsys, *options, "--defense", "ease", "itemknn")
     assert "EASE is left out: too little memory for 120 items" in output.err
     result = json.loads(output.out)
-    assert [record["recommender"] for record in result["results"][2:]] == ["ItemKNN"]
+    assert {record["recommender"] for record in result["results"][2:]} == {"ItemKNN"}
     assert result["settings"]["defense"] == "itemknn"
     alone = json.loads(run(capsys, *options, "--defense", "ease").out)
     assert alone["results"][2]["recommender"] == "EASE"
@@ -171,7 +197,7 @@ def test_as_a_module_on_real_data(data_home):
     command += ["--defense", "tcd"]
     environment = {**os.environ, "SKRECSEC_DATA": str(data_home)}
     process = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    clean, attacked, defended = json.loads(process.stdout)["results"]
+    clean, attacked, _, defended = json.loads(process.stdout)["results"]
     assert clean["test_hr"] > 0.25
     assert attacked["target_hr"] > 0.3 > clean["target_hr"]
     assert defended["target_hr"] < 0.05
@@ -204,7 +230,8 @@ def test_the_report_shows_what_the_table_has(capsys, tmp_path, monkeypatch):
     pages = []
     monkeypatch.setattr(_page, "report_page", lambda **parts: pages.append(parts) or "")
     options = ["--format", "json", "--report", str(tmp_path / "report.html")]
-    clean, *attacked = json.loads(run(capsys, *options).out)["results"]
+    clean, *others = json.loads(run(capsys, *options).out)["results"]
+    attacked = [record for record in others if "clean" not in record["model"]]
     import matplotlib.figure
 
     displays = []

@@ -94,9 +94,9 @@ def _leave_out_what_does_not_fit(arguments, n_items):
 
 
 def make_plan(X, targets, outcome: Outcome, *, is_attacked: bool = True) -> Plan:
-    """Return the plan: the victim on clean and on poisoned ratings, the defenses on the latter.
+    """Return the plan: the victim and the defenses on clean and on poisoned ratings.
 
-    A detector judges these, too. Without an attack it is the victim on clean ratings alone.
+    A detector judges the latter, too. Without an attack it is the former alone.
     """
     arguments = outcome.arguments
     recommenders = {outcome.baseline: _choices.recommenders()[arguments.victim]()}
@@ -120,7 +120,7 @@ def make_plan(X, targets, outcome: Outcome, *, is_attacked: bool = True) -> Plan
         k=K,
         protocol=PROTOCOL,
         seeds=[Seeds(*[arguments.seed + repeat] * 3) for repeat in range(arguments.repeats)],
-        reference=outcome.baseline,
+        judges_clean=False,
         repeats_per_worker=1,
         shares_verdicts=True,
     )

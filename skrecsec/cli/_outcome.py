@@ -15,7 +15,7 @@ COLUMNS = ("test_hr", "target_hr", "rank_shift", "ri", "seconds")
 
 
 class Outcome:
-    """The figures of the models: the baseline, clean and attacked, and the defenses, if any.
+    """The figures of the models, clean and attacked: the baseline, and the defenses, if any.
 
     Parameters
     ----------
@@ -77,8 +77,14 @@ class Outcome:
         """Return the attack and the recommender, as the study calls them, of each model."""
         models = {"clean": ("clean", self.baseline), "attacked": (self.attack, self.baseline)}
         for number, (name, title) in enumerate(self.defenses.items()):
-            models["defended" if number == 0 else f"defended_{name}"] = (self.attack, title)
+            which = "" if number == 0 else f"_{name}"
+            models[f"clean_defense{which}"] = ("clean", title)
+            models[f"defended{which}"] = (self.attack, title)
         return models
+
+    def clean_models(self) -> list[str]:
+        """Return those of the models that have learned from clean ratings."""
+        return [name for name, (attack, _) in self.models().items() if attack == "clean"]
 
     def titles(self) -> dict[str, str]:
         """Return what tables and plots call the models."""
@@ -104,9 +110,9 @@ class Outcome:
             record: dict = {"model": name}
             for column in COLUMNS:
                 mean, std = (rows[column, *model][key] for key in ("mean", "std"))
-                if (name, column) == ("clean", "rank_shift"):
-                    # It is what the others are compared with, where there are targets to be ranked.
-                    attacked = rows[column, self.attack, self.baseline]
+                if (model[0], column) == ("clean", "rank_shift"):
+                    # What the attacked one is compared with, where there are targets to be ranked.
+                    attacked = rows[column, self.attack, model[1]]
                     mean, std = (0.0 * attacked[key] for key in ("mean", "std"))
                 if column == "ri" and model[1] == self.baseline:
                     mean = std = math.nan  # that of the baseline is 0, always
@@ -151,14 +157,14 @@ class Outcome:
 
     def lines(self) -> list[list[str]]:
         """Return the rows of the table as text."""
-        titles = self.titles()
+        titles, clean = self.titles(), self.clean_models()
         return [
-            [titles[record["model"]], *(_as_cell(record, column) for column in COLUMNS)]
+            [titles[record["model"]], *(_as_cell(record, column, clean) for column in COLUMNS)]
             for record in self.records()
         ]
 
 
-def _as_cell(record, column):
-    if record[column] is None or (record["model"], column) == ("clean", "rank_shift"):
+def _as_cell(record, column, clean):
+    if record[column] is None or (record["model"] in clean and column == "rank_shift"):
         return "-"
     return METRICS[column].write_mean(record[column], record[f"{column}_std"])

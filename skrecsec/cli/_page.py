@@ -15,9 +15,10 @@ from skrecsec.utils._html import html_table
 def page_of(outcome: Outcome, command: Sequence[str]) -> str:
     """Return the page of a result, which was made by a command."""
     titles, records = outcome.titles(), outcome.records()
-    points = {titles[record["model"]]: _as_point(record) for record in records}
+    attacked = [name for name in titles if name not in outcome.clean_models()]
+    shown = ("clean", *attacked)  # where the defenses begin, too, would be too many
+    points = {titles[r["model"]]: _as_point(r) for r in records if r["model"] in shown}
     robustness = RobustnessDisplay(points, k=K)
-    attacked = [name for name in titles if name != "clean"]
     models, study = outcome.models(), outcome.study
     assert study is not None, "no repeat is finished"
     shifts = RankShiftDisplay(
@@ -60,7 +61,7 @@ def explain(columns) -> dict[str, str]:
     for column in columns:
         metric = (METRICS | DETECTION_METRICS)[column]
         explanations[metric.name(K, short=True)] = metric.explain(K) + (
-            ", against the clean model" if column == "rank_shift" else ""
+            ", against the same model on clean ratings" if column == "rank_shift" else ""
         )
     return explanations
 

@@ -61,8 +61,7 @@ class Results:
         }
         if unit.attack is None:
             return record, None
-        reference = unit.recommender if self.plan.reference is None else self.plan.reference
-        clean = done[Unit(unit.repeat, None, reference)].arrays["target_ranks"]
+        clean = done[Unit(unit.repeat, None, unit.recommender)].arrays["target_ranks"]
         shifts = _rank_shifts(clean, arrays["target_ranks"])
         record["rank_shift"] = float(np.mean(shifts)) if shifts.size else float("nan")
         crafted = done[Unit(unit.repeat, unit.attack, None)]

@@ -54,10 +54,8 @@ class Plan:
     seeds : list of Seeds, default=None
         Those of the repeats, which are `n_repeats`; None draws them by `random_state`.
 
-    reference : str, default=None
-        Name of the recommender whose ranking on clean data is what rank shifts are counted from,
-        and which is the only one that is fitted on clean data; nor are these judged by detectors.
-        None compares each recommender with itself.
+    judges_clean : bool, default=True
+        Whether detectors judge the clean data, too.
 
     repeats_per_worker : int, default=None
         How many repeats are under way at once, for each worker: with few, the first results are
@@ -84,7 +82,7 @@ class Plan:
         protocol,
         random_state=None,
         seeds=None,
-        reference=None,
+        judges_clean=True,
         repeats_per_worker=None,
         shares_verdicts=False,
     ):
@@ -93,7 +91,7 @@ class Plan:
         self.X, self.y = X, y
         self.attacks, self.recommenders = attacks, recommenders
         self.detectors = detectors or {}
-        self.reference = reference
+        self.judges_clean = judges_clean
         self.repeats_per_worker = repeats_per_worker
         self.shares_verdicts = shares_verdicts
         if not isinstance(target_items, str):
@@ -114,10 +112,10 @@ class Plan:
 
     def clean_units(self, repeats: Iterable[int]) -> list[Unit]:
         """Return the units that fit something on the clean data of these repeats."""
-        names, detectors = [self.reference], []
-        if self.reference is None:
-            names, detectors = self.recommenders, self.detectors
-        return [unit for repeat in repeats for unit in _fits(repeat, None, names, detectors)]
+        detectors = self.detectors if self.judges_clean else {}
+        return [
+            unit for repeat in repeats for unit in _fits(repeat, None, self.recommenders, detectors)
+        ]
 
     def attacked_units(self, repeats: Iterable[int]) -> list[Unit]:
         """Return the units that fit something on poisoned data, which has to be crafted."""

@@ -55,7 +55,7 @@ def test_numbers_are_those_of_the_detector_in_all_repeats(few, capsys):
 def test_one_line_after_the_table(few, capsys):
     output = run(capsys, "--repeats", "2", "--attack-size", "12")
     *table, empty, line = output.out.splitlines()
-    assert len(table) == 4
+    assert len(table) == 5
     assert empty == ""
     found = as_json(capsys, "--repeats", "2", "--attack-size", "12")["detection"]
     assert line == (
@@ -66,11 +66,12 @@ def test_one_line_after_the_table(few, capsys):
     assert re.fullmatch(r"Lockstep: .* of 12 fake .* of 120 genuine users", once)
 
 
-def test_lines_of_csv_are_as_before_and_who_is_fake_is_told_beside(few, capsys):
+def test_lines_of_csv_are_of_models_and_who_is_fake_is_told_beside(few, capsys):
     output = run(capsys, "--format", "csv")
     lines = output.out.splitlines()
-    assert len(lines) == 4
-    assert [line.split(",")[0] for line in lines] == ["model", "clean", "attacked", "defended"]
+    assert [line.split(",")[0] for line in lines] == [
+        "model", "clean", "attacked", "clean_defense", "defended",
+    ]  # fmt: skip
     assert output.err.splitlines()[-1].startswith("Lockstep: found ")
 
 
@@ -82,7 +83,7 @@ def test_no_detector(form, few, capsys, monkeypatch):
     if form == "json":
         assert "detection" not in json.loads(output.out)
     else:
-        assert len(output.out.splitlines()) == 4
+        assert len(output.out.splitlines()) == 5
 
 
 def test_a_filter_before_the_defense(few, capsys, monkeypatch):
@@ -95,14 +96,15 @@ def test_a_filter_before_the_defense(few, capsys, monkeypatch):
     same = ["--victim", "popularity", "--defense", "popularity", "--filter", "lockstep"]
     options = ["--attack-size", "12", "--detector", "none", "--format", "json", "--repeats", "2"]
     assert cli.main([*same, *options]) == 0
-    clean, attacked, defended = json.loads(capsys.readouterr().out)["results"]
+    clean, attacked, filtered, defended = json.loads(capsys.readouterr().out)["results"]
     assert attacked["target_hr"] > clean["target_hr"] + 0.1
-    assert defended["target_hr"] == clean["target_hr"]
-    assert defended["test_hr"] == clean["test_hr"]
+    for figure in ("target_hr", "test_hr"):
+        assert defended[figure] == filtered[figure] == clean[figure]
     assert defended["rank_shift"] == 0
     assert cli.main([*same]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[3].startswith("Popularity behind Lockstep, average attack  ")
+    assert lines[3].startswith("Popularity behind Lockstep, clean  ")
+    assert lines[4].startswith("Popularity behind Lockstep, average attack  ")
     assert lines[-1] == (
         "Lockstep: found 3 of 3 fake profiles, missed 0, wrongly accused 0 of 120 genuine users"
     )

@@ -107,7 +107,7 @@ def test_the_table_comes_before_a_report_that_fails(few, tmp_path, monkeypatch, 
     path = tmp_path / "report.html"
     assert cli.main(["--report", str(path)]) == 1
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 8
+    assert len(out.splitlines()) == 11
     assert err.splitlines()[-1] == f"skrecsec: error: {path}: No space left on device"
     assert not path.exists()
 
@@ -143,7 +143,7 @@ def test_a_full_disk(start):
         process = start("--format", "csv", stderr=full)
         out, _ = process.communicate(timeout=60)
         assert process.returncode == 0
-        assert len(out.splitlines()) == 6
+        assert len(out.splitlines()) == 9
 
 
 @posix
@@ -154,7 +154,7 @@ def test_progress_does_not_get_into_the_result(start):
     process = start("--format", "json", preexec_fn=lambda: os.close(2), stderr=None)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert len(json.loads(out)["results"]) == 5
+    assert len(json.loads(out)["results"]) == 8
 
 
 # --- the end before the end -----------------------------------------------------------------------
@@ -229,7 +229,7 @@ def test_an_error_leaves_what_was_finished_and_a_report(few, monkeypatch, tmp_pa
     path = tmp_path / "report.html"
     assert cli.main(["--repeats", "3", "--report", str(path)]) == 1
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 8
+    assert len(out.splitlines()) == 11
     assert err.splitlines()[-1].startswith("skrecsec: error: too much (")
     assert err.splitlines()[-1].endswith("(1 of 3 repeats were finished)")
     page = path.read_text(encoding="utf-8")

@@ -38,7 +38,8 @@ def test_a_file_is_attacked_and_defended(file, capsys, tmp_path):
     assert result["settings"]["ratings"] == str(file)
     assert result["settings"]["targets"] == ["item 3", "item 79"]
     assert "dataset" not in result["settings"]
-    assert [record["model"] for record in result["results"]] == ["clean", "attacked", "defended"]
+    models = [record["model"] for record in result["results"]]
+    assert models == ["clean", "attacked", "clean_defense", "defended"]
     page = report.read_text(encoding="utf-8")
     assert "Ratings: ratings.csv. Targets: item 3 item 79." in page
     assert "EASE, average attack" in page
@@ -68,7 +69,7 @@ def test_files_without_a_header(tmp_path, capsys):
     columns = ["--user-column", "0", "--item-column", "1", "--rating-column", "2"]
     options = ["--ratings", str(path), *columns, "--defense", "popularity", "--targets", "7"]
     assert main([*options, "--format", "csv"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 4
+    assert len(capsys.readouterr().out.splitlines()) == 5
 
 
 @pytest.mark.parametrize(

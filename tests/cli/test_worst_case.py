@@ -15,6 +15,7 @@ from skrecsec.cli import _choices
 from skrecsec.cli._outcome import Outcome
 from skrecsec.cli._worst import _page
 from skrecsec.cli._worst._parser import complete_choices, make_parser
+from skrecsec.datasets import make_ratings
 from skrecsec.experiments import strength
 from skrecsec.utils import _registry
 
@@ -58,10 +59,13 @@ def test_each_attack_has_the_figures_of_the_command_that_repeats_it(options, few
     assert command[0] == "skrecsec"
     assert cli.main([*command[1:], "--format", "json"]) == 0
     repeated = json.loads(capsys.readouterr().out)
-    clean, *attacked = map(without_times, repeated["results"])
+    models = {record["model"]: without_times(record) for record in repeated["results"]}
+    attacked = [record for name, record in models.items() if "clean" not in name]
     worst = found["attacks"][0]
     assert worst["attack"] == found["worst"]["attack"] == repeated["settings"]["attack"]
-    assert without_times(found["clean"]) == clean
+    for model in ("clean", "clean_defense"):
+        assert (model in found) == (model in models)
+        assert model not in found or without_times(found[model]) == models[model]
     assert [without_times(record) for record in worst["results"]] == attacked
     seen, seen_again = worst.get("detection"), repeated.get("detection")
     assert (seen and without_times(seen)) == (seen_again and without_times(seen_again))
@@ -90,13 +94,14 @@ def test_the_worst_of_those_that_the_defense_undoes(few, capsys, monkeypatch):
     options = ("--victim", "itemknn", "--filter", "lockstep", "--detector", "none")
     found = as_json(capsys, *options, "--attack-size", "20")
     attacked, defended = zip(*(record["results"] for record in found["attacks"]), strict=True)
-    clean = found["clean"]["target_hr"]
+    clean = found["clean_defense"]["target_hr"]
+    assert clean == found["clean"]["target_hr"]
     assert {record["target_hr"] for record in defended} == {clean}
     hit_ratios = [record["target_hr"] for record in attacked]
     assert hit_ratios == sorted(hit_ratios, reverse=True)
     assert hit_ratios[0] > hit_ratios[-1]
     none, worst, _ = found["conclusions"]
-    assert none == "No attack gets any further with its targets than clean ratings."
+    assert none == "No attack gets its targets into more lists than clean ratings do."
     assert worst.startswith("The worst is the ")
     assert worst.endswith(f"to {clean:.4f} (ItemKNN behind Lockstep).")
 
@@ -112,17 +117,26 @@ def test_ranks_decide_where_hit_ratios_do_not():
 def test_the_table_and_what_is_said_below(few, capsys):
     output = run(capsys, *DEFENDED, "--attack-size", "12")
     heading, clean, *lines = output.out.splitlines()
-    assert clean.startswith("Popularity, clean ")
     assert [line.split(" attack")[0][:9] for line in lines[:3]] == ["ItemKNN, "] * 3
     found = as_json(capsys, *DEFENDED, "--attack-size", "12")
     assert lines[3] == ""
     assert lines[4:] == found["conclusions"]
     record = found["attacks"][0]
     attacked, defended = record["results"]
+    on_clean = found["clean_defense"]
+    assert on_clean["target_hr"] != found["clean"]["target_hr"]
+    assert re.split(r"  +", clean.strip()) == [
+        "ItemKNN, clean",
+        f"{on_clean['test_hr']:.4f}",
+        f"{on_clean['target_hr']:.4f}",
+        "-",
+        f"{found['clean']['target_hr']:.4f}",
+        *"----",
+    ]
     seen = record["detection"]
     assert lines[4] == (
         f"The worst is the {record['attack']} attack: it moves target HR@50 from "
-        f"{found['clean']['target_hr']:.4f} (Popularity, clean) to {defended['target_hr']:.4f} "
+        f"{on_clean['target_hr']:.4f} (ItemKNN, clean) to {defended['target_hr']:.4f} "
         f"(ItemKNN); Lockstep: found {seen['found']} of 12 fake profiles, missed {seen['missed']}, "
         f"wrongly accused {seen['wrongly_accused']} of 120 genuine users."
     )
@@ -168,10 +182,11 @@ def test_the_worst_that_is_hardly_seen(few, capsys, monkeypatch):
 def test_csv_has_a_line_for_each_model(few, capsys):
     output = run(capsys, *DEFENDED, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(output.out)))
-    assert [row["model"] for row in rows] == ["clean", *["attacked", "defended"] * 3]
-    assert rows[0]["attack"] == ""
-    assert {row["attack"] for row in rows[1:]} == set(HEURISTIC)
-    assert int(rows[1]["found"]) + int(rows[1]["missed"]) == 3
+    clean = ["clean", "clean_defense"]
+    assert [row["model"] for row in rows] == [*clean, *["attacked", "defended"] * 3]
+    assert rows[0]["attack"] == rows[1]["attack"] == ""
+    assert {row["attack"] for row in rows[2:]} == set(HEURISTIC)
+    assert int(rows[2]["found"]) + int(rows[2]["missed"]) == 3
     assert output.err.splitlines()[-1].startswith("The worst again: skrecsec --attack ")
 
 
@@ -247,6 +262,39 @@ def test_what_is_fitted_on_clean_ratings_is_fitted_once(few, capsys, monkeypatch
     run(capsys, "--victim", "itemknn", "--repeats", "2", "--detector", "none")
     assert fitted.count(120) == 2
     assert fitted.count(123) == 6
+    fitted.clear()
+    run(capsys, *DEFENDED, "--repeats", "2", "--detector", "none")
+    assert fitted.count(120) == 2
+    assert fitted.count(123) == 6
+
+
+def test_a_defense_is_compared_with_itself(few, capsys):
+    options = ("--attack-size", "9", "--detector", "none")
+    defended = as_json(capsys, "--victim", "bpr", "--defense", "popularity", *options)
+    alone = as_json(capsys, "--victim", "popularity", *options)
+    for figure in ("test_hr", "target_hr", "rank_shift"):
+        assert defended["clean_defense"][figure] == alone["clean"][figure]
+        assert defended["clean"]["target_hr"] != alone["clean"]["target_hr"]
+        for ours in defended["attacks"]:
+            (theirs,) = (r for r in alone["attacks"] if r["attack"] == ours["attack"])
+            assert ours["results"][1][figure] == theirs["results"][0][figure]
+
+
+def test_ranks_may_move_where_lists_do_not(capsys, monkeypatch):
+    def make(random_state):
+        return make_ratings(120, 300, density=0.03, random_state=random_state)
+
+    entry = _registry.find("dataset", "generated")._replace(make=make)
+    monkeypatch.setitem(_registry._entries["dataset"], "generated", entry)
+    options = ("--victim", "popularity", "--n-targets", "1", "--detector", "none")
+    for goal, number in (("push", "more"), ("nuke", "fewer")):
+        found = as_json(capsys, *options, "--attack-size", "1", "--goal", goal, attacks=["random"])
+        (record,) = found["attacks"][0]["results"]
+        assert record["target_hr"] == found["clean"]["target_hr"]
+        assert record["rank_shift"] != 0
+        assert found["conclusions"][0] == (
+            f"No attack gets its targets into {number} lists than clean ratings do."
+        )
 
 
 def test_all_that_registers_is_tried(monkeypatch):

@@ -1,4 +1,4 @@
-"""Plans that compare with a reference, and results that are there repeat by repeat."""
+"""Results that are there repeat by repeat."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,13 @@ from skrecsec import AverageAttackTransformer, MFRecommender, RandomAttackTransf
 from skrecsec.experiments import RobustnessStudy
 from skrecsec.experiments._plan import Plan
 from skrecsec.experiments._running import run, run_by_repeat
-from skrecsec.experiments._units import Seeds, Unit
+from skrecsec.experiments._units import Seeds
 
 ATTACKS = {"Average": AverageAttackTransformer(), "Random": RandomAttackTransformer()}
 RECOMMENDERS = {"MF": MFRecommender(4), "other": MFRecommender(4, max_iter=5)}
 
 
-def plan(X, reference=None, **options):
+def plan(X, **options):
     defaults = {
         "target_items": "random",
         "n_targets": 3,
@@ -23,7 +23,7 @@ def plan(X, reference=None, **options):
         "protocol": "fold_in",
         "seeds": [Seeds(s, s, s) for s in (5, 3, 4)],
     }
-    return Plan(X, None, ATTACKS, RECOMMENDERS, reference=reference, **{**defaults, **options})
+    return Plan(X, None, ATTACKS, RECOMMENDERS, **{**defaults, **options})
 
 
 def as_study(results):
@@ -40,34 +40,6 @@ def as_study(results):
 def comparable(records):
     measured = ("seconds", "peak_memory", "attack_seconds")
     return [{k: repr(v) for k, v in r.items() if k not in measured} for r in records]
-
-
-def test_only_the_reference_is_fitted_on_clean_data(ratings):
-    units = plan(ratings, "MF").units([0])
-    assert Unit(0, None, "MF") in units
-    assert Unit(0, None, "other") not in units
-    assert len(units) == 2 + 1 + 4
-
-
-def test_a_reference_is_what_shifts_are_counted_from(ratings):
-    whole = as_study(run(plan(ratings), None, 1, 0))
-    study = as_study(run(plan(ratings, "MF"), None, 1, 0))
-    by_key = {(r["repeat"], r["attack"], r["recommender"]): r for r in whole.records}
-    for record in study.records:
-        other = by_key[record["repeat"], record["attack"], record["recommender"]]
-        if record["recommender"] == "MF":
-            assert comparable([record]) == comparable([other])
-        else:
-            for figure in ("target_hr", "test_hr", "ri"):
-                assert_array_equal(record[figure], other[figure])
-            assert record["rank_shift"] != other["rank_shift"]
-    assert [(r["attack"], r["recommender"]) for r in study.summary("test_hr")] == [
-        ("clean", "MF"), ("Average", "MF"), ("Average", "other"),
-        ("Random", "MF"), ("Random", "other"),
-    ]  # fmt: skip
-    heading, _, *lines = study.to_markdown("test_hr").splitlines()
-    assert heading.split("|")[2].strip() == "clean"
-    assert lines[1].split("|")[2].strip() == "-"
 
 
 @pytest.mark.parametrize(("n_jobs", "repeats_per_worker"), [(1, 1), (1, None), (2, 1)])

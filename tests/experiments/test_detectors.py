@@ -336,11 +336,11 @@ def test_detections_grow_by_repeats_and_outlive_an_interrupt(ratings, monkeypatc
     assert set(results.verdicts) == {(0, attack, "L") for attack in ("clean", *ATTACKS)}
 
 
-def test_with_a_reference_clean_ratings_are_judged_by_nobody(ratings):
+def test_clean_ratings_are_judged_by_nobody_if_that_is_said(ratings):
     plan = Plan(
         ratings, None, ATTACKS, {"P": PopularityRecommender()}, detectors=DETECTORS,
         target_items="random", n_targets=3, n_repeats=1, k=10, protocol="fold_in",
-        random_state=0, reference="P",
+        random_state=0, judges_clean=False,
     )  # fmt: skip
     units = plan.units([0])
     assert [unit for unit in units if unit.attack is None] == [Unit(0, None, "P")]
@@ -466,7 +466,7 @@ def test_a_verdict_that_is_shared_says_the_same_and_takes_as_long(ratings, monke
             k=10,
             protocol="fold_in",
             seeds=[Seeds(0, 0, 0)],
-            reference="Popularity",
+            judges_clean=False,
             **options,
         )
         return _running.run(plan, None, 1, 0)

@@ -76,9 +76,22 @@ class Findings:
         models = {record["model"]: record for record in self.outcomes[name].records()}
         return models[self.judged if model is None else model]
 
-    def clean(self) -> dict:
-        """Return the figures of the victim on clean ratings."""
-        return self.record(next(iter(self.outcomes)), "clean")
+    def clean(self, model: str | None = None) -> dict:
+        """Return the figures of a model on clean ratings; None: of the one that is judged."""
+        on_clean = {"attacked": "clean", "defended": "clean_defense"}
+        return self.record(
+            next(iter(self.outcomes)), on_clean[self.judged if model is None else model]
+        )
+
+    def clean_records(self) -> list[dict]:
+        """Return the figures of the victim and of the defense, if any, on clean ratings."""
+        outcome = next(iter(self.outcomes.values()))
+        clean = outcome.clean_models()
+        return [record for record in outcome.records() if record["model"] in clean]
+
+    def clean_title(self, model: str | None = None) -> str:
+        """Return what tables and plots call a model on clean ratings; None: the one judged."""
+        return self.outcomes[next(iter(self.outcomes))].titles()[self.clean(model)["model"]]
 
     def attack_seconds(self, name: str) -> float:
         """Return the mean time of crafting."""
@@ -94,7 +107,8 @@ class Findings:
         for name in self.names():
             outcome = self.outcomes[name]
             record = {"attack": name, "attack_seconds": self.attack_seconds(name)}
-            record["results"] = [r for r in outcome.records() if r["model"] != "clean"]
+            clean = outcome.clean_models()
+            record["results"] = [r for r in outcome.records() if r["model"] not in clean]
             detection = outcome.detection()
             if detection is not None:
                 record["detection"] = detection
@@ -116,10 +130,12 @@ class Findings:
     def lines(self) -> list[list[str]]:
         """Return the rows of the table as text: clean ratings, and attacks, the worst first."""
         outcome = next(iter(self.outcomes.values()))
-        clean = [_cell(self.clean(), column) for column in COLUMNS[:2]]
+        clean = [*(_cell(self.clean(), column) for column in COLUMNS[:2]), "-"]
+        if outcome.defense is not None:
+            clean.append(_cell(self.clean("attacked"), "target_hr"))
         missing = ["-"] * (len(self.heading()) - len(clean))
         return [
-            [outcome.titles()["clean"], *clean, *missing],
+            [self.clean_title(), *clean, *missing],
             *([self.outcomes[n].titles()[self.judged], *self._cells(n)] for n in self.names()),
         ]
 
@@ -156,7 +172,10 @@ class Findings:
         worst = self.names()[0]
         sentences = [f"The worst is the {self._told(worst)}."]
         if self._strength(self.record(worst))[0] <= self._strength(self.clean())[0]:
-            sentences.insert(0, "No attack gets any further with its targets than clean ratings.")
+            number = "more" if self.arguments.goal == "push" else "fewer"
+            sentences.insert(
+                0, f"No attack gets its targets into {number} lists than clean ratings do."
+            )
         hidden = self.worst_hidden()
         detector = self.outcomes[worst].detector
         if hidden is not None and hidden != worst:
@@ -194,7 +213,7 @@ class Findings:
         model = outcome.models()[self.judged][1]
         text = (
             f"{outcome.attack}: it moves {METRICS['target_hr'].name(K)} from "
-            f"{_cell(self.clean(), 'target_hr')} ({outcome.titles()['clean']}) to "
+            f"{_cell(self.clean(), 'target_hr')} ({self.clean_title()}) to "
             f"{_cell(record, 'target_hr')} ({model})"
         )
         who = outcome.who_is_fake()

@@ -21,7 +21,7 @@ def as_json(findings: Findings) -> str:
     result = {
         "settings": settings_of(findings.arguments),
         "k": K,
-        "clean": findings.clean(),
+        **{record["model"]: record for record in findings.clean_records()},
         "attacks": findings.records(),
         "failed": findings.failures,
         "worst": {"attack": worst, "command": findings.command(worst)},
@@ -32,7 +32,7 @@ def as_json(findings: Findings) -> str:
 
 def as_csv(findings: Findings) -> str:
     """Return a line of figures for each attack and model, the worst first."""
-    lines = [{"attack": "", **findings.clean()}]
+    lines = [{"attack": "", **record} for record in findings.clean_records()]
     for record in findings.records():
         seen = record.get("detection", {})
         more = {"attack_seconds": record["attack_seconds"]}

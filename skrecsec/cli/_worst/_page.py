@@ -22,7 +22,7 @@ def page_of(findings: Findings, command: Sequence[str]) -> str:
     figures = [
         (
             "How far targets move",
-            f"{METRICS['target_hr'].name(K)} under each attack; the line is that on clean ratings.",
+            f"{METRICS['target_hr'].name(K)} under each attack; a line is that on clean ratings.",
             lambda ax: draw_strength(findings, ax),
             1.6 + _PER_ATTACK * len(findings.outcomes),
         )
@@ -61,9 +61,11 @@ def draw_strength(findings: Findings, ax) -> None:
         values = [findings.record(name, model)["target_hr"] or 0.0 for name in names]
         recommender = outcome.models()[model][1]
         ax.barh(labels, values, height, color=color, label=recommender)
-    clean = findings.clean()["target_hr"]
-    if clean is not None:
-        ax.axvline(clean, color="black", linestyle="--", label=outcome.titles()["clean"])
+        clean = findings.clean(model)["target_hr"]
+        if clean is not None:
+            style = "--" if model == findings.judged else ":"
+            label = findings.clean_title(model)
+            ax.axvline(clean, color="black", linestyle=style, label=label)
     ax.set(xlabel=METRICS["target_hr"].name(K))
     ax.legend()
 
