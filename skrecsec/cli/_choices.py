@@ -57,6 +57,21 @@ def make_attack(arguments: Namespace, **options):
     )
 
 
+def known_models(arguments: Namespace) -> dict:
+    """Return what an attack is told of the models that it is tried on, as options for it.
+
+    One that asks a victim has that of the arguments, unfitted, and one that plays against a defense
+    has the detector before the defenses, where there is one.
+    """
+    asked = attacks()[arguments.attack]().get_params(deep=False)
+    options: dict = {}
+    if "victim" in asked:
+        options["victim"] = recommenders()[arguments.victim]()
+    if "defense" in asked and arguments.filter != NONE:
+        options["defense"] = detectors()[arguments.filter]()
+    return options
+
+
 def attack_title(name: str) -> str:
     """Return what tables and plots call an attack.
 

@@ -99,6 +99,10 @@ def make_plan(X, targets, outcome: Outcome, *, is_attacked: bool = True) -> Plan
     A detector judges the latter, too. Without an attack it is the former alone.
     """
     arguments = outcome.arguments
+    attacks = {}
+    if is_attacked:
+        known = _choices.known_models(arguments)
+        attacks[outcome.attack] = _choices.make_attack(arguments, **known)
     recommenders = {outcome.baseline: _choices.recommenders()[arguments.victim]()}
     for name, title in outcome.defenses.items():
         defense = _choices.recommenders()[name]()
@@ -111,7 +115,7 @@ def make_plan(X, targets, outcome: Outcome, *, is_attacked: bool = True) -> Plan
     return Plan(
         X,
         None,
-        {outcome.attack: _choices.make_attack(arguments)} if is_attacked else {},
+        attacks,
         recommenders,
         detectors=detectors,
         target_items=targets,

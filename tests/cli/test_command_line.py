@@ -9,7 +9,13 @@ import matplotlib.figure
 import numpy as np
 import pytest
 
-from skrecsec import AverageAttackTransformer, __version__, cli
+from skrecsec import (
+    AverageAttackTransformer,
+    BPRRecommender,
+    MFRecommender,
+    __version__,
+    cli,
+)
 from skrecsec.__main__ import main
 from skrecsec.cli import _job, _page
 from skrecsec.cli._outcome import Outcome
@@ -164,13 +170,22 @@ def test_the_report_explains_its_columns(few, tmp_path, capsys):
     assert f"<code>skrecsec --report {path}</code>" in page
 
 
-def test_attacks_hide_as_they_are_told():
-    def attack_of(*options):
-        outcome = Outcome(make_parser("skrecsec").parse_args(options))
-        X = make_ratings(30, 20, density=0.3, random_state=0)
-        (attack,) = _job.make_plan(X, "random", outcome).attacks.values()
-        return attack
+def attack_of(*options):
+    outcome = Outcome(make_parser("skrecsec").parse_args(options))
+    X = make_ratings(30, 20, density=0.3, random_state=0)
+    (attack,) = _job.make_plan(X, "random", outcome).attacks.values()
+    return attack
 
+
+def test_attacks_know_what_they_are_tried_on():
+    assert isinstance(attack_of("--attack", "blackbox", "--victim", "bpr").victim, BPRRecommender)
+    assert isinstance(attack_of("--attack", "blackbox").victim, MFRecommender)
+    assert attack_of("--attack", "gcoattack").defense == "tcd"
+    filtered = attack_of("--attack", "gcoattack", "--filter", "lockstep")
+    assert isinstance(filtered.defense, LockstepDetector)
+
+
+def test_attacks_hide_as_they_are_told():
     options = ["--targets-per-profile", "2", "--target-rating", "mixed", "--filter", "none"]
     attack = attack_of(*options)
     assert (attack.targets_per_profile, attack.target_rating) == (2, "mixed")

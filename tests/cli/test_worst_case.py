@@ -72,6 +72,19 @@ def test_each_attack_has_the_figures_of_the_command_that_repeats_it(options, few
     assert {"attacks", *repeated["settings"]} - {"attack"} == {*found["settings"]}
 
 
+def test_attacks_that_know_victim_and_filter_are_repeated_alike(few, capsys):
+    options = ("--victim", "itemknn", "--filter", "lockstep", "--detector", "none")
+    found = as_json(capsys, *options, attacks=("blackbox", "gcoattack"))
+    assert not found["failed"]
+    command = shlex.split(found["worst"]["command"])
+    for record in found["attacks"]:
+        command[command.index("--attack") + 1] = record["attack"]
+        assert cli.main([*command[1:], "--format", "json"]) == 0
+        results = json.loads(capsys.readouterr().out)["results"]
+        again = [without_times(r) for r in results if "clean" not in r["model"]]
+        assert [without_times(r) for r in record["results"]] == again
+
+
 @pytest.mark.parametrize("goal", ["push", "nuke"])
 def test_the_worst_comes_first(goal, few, capsys):
     options = ("--goal", goal, "--targets", "random", "--attack-size", "20", "--detector", "none")
