@@ -121,4 +121,7 @@ def _find_ids(targets, item_ids, parser):
     unknown = [target for target in targets if target not in positions]
     if unknown:
         parser.error(f"argument --targets: there is no item {unknown[0]!r} in the ratings")
+    repeated = [target for target in targets if targets.count(target) > 1]
+    if repeated:
+        parser.error(f"argument --targets: item {repeated[0]!r} is named more than once")
     return np.array([positions[target] for target in targets])

@@ -79,6 +79,10 @@ def test_files_without_a_header(tmp_path, capsys):
         (["--repeated", "last"], "argument --repeated: goes with --ratings"),
         (["--ratings", "FILE", "--dataset", "filmtrust"], "--ratings: not with --dataset"),
         (["--ratings", "FILE", *COLUMNS, "--targets", "item 99"], "there is no item 'item 99'"),
+        (
+            ["--ratings", "FILE", *COLUMNS, "--targets", "item 9,item 3,item 9"],
+            "argument --targets: item 'item 9' is named more than once",
+        ),
         (["--victim", "tcd", "--defense", "tcd"], "argument --defense: the same as --victim"),
         (["--victim", "hope"], "argument --victim: invalid choice: 'hope'"),
         (["--min-user-ratings", "0", "--ratings", "FILE"], "--min-user-ratings: expected a whole"),
