@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from skrecsec.base._disguise import Disguise
 from skrecsec.exceptions import EvasionWarning
 from skrecsec.utils._labels import flagged_profiles
 from skrecsec.utils._random import with_seed
+from skrecsec.utils._warnings import warn_caller
 
 # How often the number of fake profiles is halved at most.
 _N_HALVINGS = 2
@@ -134,10 +134,9 @@ def evading(
         if share <= max_detected:
             break
     if evasion["detected"] > max_detected:
-        warnings.warn(
+        warn_caller(
             f"However the fake profiles were disguised, the detector found at least "
             f"{evasion['detected']:.0%} of them, more than max_detected={max_detected:g}.",
             EvasionWarning,
-            stacklevel=5,
         )
     return crafted, evasion

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from skrecsec.exceptions import UnsuitableRatingsWarning
 from skrecsec.utils._items import check_target_items
 from skrecsec.utils._memory import check_memory
 from skrecsec.utils._sparse import check_structure, index_dtype
+from skrecsec.utils._warnings import warn_caller
 from skrecsec.utils.validation import project_to_levels
 
 # Items with fewer ratings than this are "unpopular", as in the paper.
@@ -210,11 +210,10 @@ def check_scale(levels: np.ndarray) -> None:
 def warn_of_one_level(goal: str, levels: np.ndarray) -> None:
     """Warn if targets are to be demoted by the lowest level, and that is the highest, too."""
     if goal == "nuke" and levels.size == 1:
-        warnings.warn(
+        warn_caller(
             f"All ratings are {levels[0]:g}: the lowest rating level is also the highest, and fake "
             f"profiles with goal='nuke' promote the targets as those with goal='push' do.",
             UnsuitableRatingsWarning,
-            stacklevel=4,
         )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import scipy.sparse as sp
 from sklearn.utils import check_array
@@ -11,6 +9,7 @@ from sklearn.utils import check_array
 from skrecsec.exceptions import UnsuitableRatingsWarning
 from skrecsec.utils._compat import validate_data
 from skrecsec.utils._sparse import check_structure, fresh_csr, pattern_of
+from skrecsec.utils._warnings import warn_caller
 
 __all__ = [
     "check_pattern",
@@ -178,12 +177,11 @@ def _warn_of_long_table(X, name):
         return
     names = [str(column).lower() for column in columns]
     if all(any(n.startswith(options) for n in names) for options in _LONG_COLUMNS):
-        warnings.warn(
+        warn_caller(
             f"{name} has the columns {', '.join(map(str, columns))}: a long table with a rating "
             f"per row? It is taken for a matrix with a row per user and a column per item. "
             f"skrecsec.datasets.load_ratings makes such a matrix of a table.",
             UserWarning,
-            stacklevel=4,
         )
 
 
@@ -253,7 +251,7 @@ def warn_of_unsuitable_ratings(ratings: np.ndarray, *, one_level: bool = True) -
         )
     else:
         return
-    warnings.warn(message, UnsuitableRatingsWarning, stacklevel=3)
+    warn_caller(message, UnsuitableRatingsWarning, stacklevel=4)  # at whoever calls `fit`
 
 
 def find_rating_levels(ratings) -> np.ndarray:
