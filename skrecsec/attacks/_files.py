@@ -68,7 +68,8 @@ def save_poison(
 
     Parameters are stored as JSON has them: arrays, ranges, tuples and indexes of pandas as lists,
     and given targets as the indices of items. What JSON does not have, such as a `RandomState`, is
-    stored as None, and `not_saved` of what is loaded names it with its type.
+    stored as None, and `not_saved` of what is loaded names it with its type: a detector by
+    ``"evade"``, or, in a list, by ``"defense[1]"``.
 
     %(saved_poison)s
     >>> loaded.attack, loaded.params["attack_size"], loaded.poison.shape
@@ -125,13 +126,8 @@ def _describe(attack):
     params = attack.get_params(deep=False)
     if not isinstance(params.get("target_items", ""), str):
         params["target_items"] = attack.target_items_
-    plain, not_saved = {}, {}
-    for name, value in params.items():
-        try:
-            plain[name] = _plain(value)
-        except TypeError:
-            plain[name] = None
-            not_saved[name] = type(value).__name__
+    not_saved: dict[str, str] = {}
+    plain = {name: _plain(value, name, not_saved) for name, value in params.items()}
     description = {
         "format": _FORMAT,
         "attack": type(attack).__name__,
@@ -141,19 +137,19 @@ def _describe(attack):
     return {**description, "not_saved": not_saved} if not_saved else description
 
 
-def _plain(value):
-    """Return a parameter as JSON has it, or raise a TypeError."""
+def _plain(value, name, not_saved):
+    """Return a parameter as JSON has it, with None for what it has not, whose types are noted."""
+    kind = type(value).__name__
     if hasattr(value, "tolist"):  # arrays, scalars of NumPy, columns of data frames
         value = value.tolist()
     if isinstance(value, (list, tuple, range)):
-        return [_plain(element) for element in value]
-    if isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            raise TypeError
-        return {key: _plain(element) for key, element in value.items()}
+        return [_plain(part, f"{name}[{i}]", not_saved) for i, part in enumerate(value)]
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _plain(part, f"{name}[{key!r}]", not_saved) for key, part in value.items()}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError
+    not_saved[name] = kind
+    return None
 
 
 @describe
@@ -170,9 +166,9 @@ def load_poison(path: str | os.PathLike) -> Bunch:
     loaded : :class:`~sklearn.utils.Bunch`
         With `poison`, csr_array of shape (n_fake_profiles, n_items), `target_items`,
         `known_users` and `rating_levels`, arrays like the attributes of the attack, and `attack`,
-        the name of its class, `params`, its parameters, `not_saved`, those of them that could not
-        be saved with their types, and `versions`, of the packages that made it, str, dict, dict and
-        dict.
+        the name of its class, `params`, its parameters, `not_saved`, those of them, or elements of
+        them, that could not be saved, with their types, and `versions`, of the packages that made
+        it, str, dict, dict and dict.
 
     Raises
     ------

@@ -11,6 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 from skrecsec import AverageAttackTransformer, MFRecommender, SegmentAttackTransformer
 from skrecsec.attacks import load_poison, save_poison
+from skrecsec.detection import LockstepDetector
 
 
 def test_what_is_saved_is_loaded(ratings, tmp_path):
@@ -86,6 +87,9 @@ def test_targets_given_by_name_are_saved_by_index(ratings, tmp_path):
     assert load_poison(tmp_path / "poison.npz").params["target_items"] == [8]
 
 
+PRINT = "builtin_function_or_method"
+
+
 class Odd(AverageAttackTransformer):
     """Has a parameter that JSON has no word for."""
 
@@ -98,11 +102,11 @@ class Odd(AverageAttackTransformer):
     ("odd", "saved"),
     [
         (np.random.RandomState(0), "RandomState"),
-        (print, "builtin_function_or_method"),
+        (print, PRINT),
         ({1: 2}, "dict"),
         (pd.DataFrame([[1]]), "DataFrame"),
-        ([1, {2}], "list"),
         (1j, "complex"),
+        (np.complex128(1j), "complex128"),
     ],
     ids=str,
 )
@@ -111,6 +115,23 @@ def test_what_json_does_not_have_is_named(odd, saved, ratings, tmp_path):
     loaded = load_poison(tmp_path / "poison.npz")
     assert loaded.not_saved == {"odd": saved}
     assert loaded.params["odd"] is None
+
+
+@pytest.mark.parametrize(
+    ("odd", "plain", "not_saved"),
+    [
+        (["tcd", LockstepDetector()], ["tcd", None], {"odd[1]": "LockstepDetector"}),
+        ((1, {2}, [print]), [1, None, [None]], {"odd[1]": "set", "odd[2][0]": PRINT}),
+        ({"a": 1j, "b": 2}, {"a": None, "b": 2}, {"odd['a']": "complex"}),
+        ([{1: 2}], [None], {"odd[0]": "dict"}),
+    ],
+    ids=str,
+)
+def test_elements_that_json_does_not_have_are_named(odd, plain, not_saved, ratings, tmp_path):
+    save_poison(Odd(odd).fit(ratings), tmp_path / "poison.npz")
+    loaded = load_poison(tmp_path / "poison.npz")
+    assert loaded.params["odd"] == plain
+    assert loaded.not_saved == not_saved
 
 
 def test_nested_parameters_are_saved(ratings, tmp_path):
