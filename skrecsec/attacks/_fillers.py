@@ -14,6 +14,7 @@ __all__ = [
     "average_profiles",
     "candidates_by_popularity",
     "filler_candidates",
+    "first_places",
     "highest_fillers",
     "profiles_from_fillers",
     "profiles_with_selected_items",
@@ -50,11 +51,23 @@ def _partial_shuffles(candidates, uniforms):
     return items
 
 
-def profiles_from_fillers(items, ratings, n_items: int) -> sp.csr_array:
-    """Return fake profiles as CSR from (n_profiles, n_fillers) arrays of items and ratings."""
-    n_profiles, n_fillers = items.shape
-    rows = np.repeat(np.arange(n_profiles), n_fillers)
-    return sp.csr_array((ratings.ravel(), (rows, items.ravel())), shape=(n_profiles, n_items))
+def profiles_from_fillers(items, ratings, n_items: int, n_kept=None) -> sp.csr_array:
+    """Return fake profiles as CSR from (n_profiles, n_fillers) arrays of items and ratings.
+
+    `n_kept`, (n_profiles,), is how many of its fillers, from the first on, a profile gets; all if
+    it is None.
+    """
+    rows, places = first_places(items.shape, n_kept)
+    shape = items.shape[0], n_items
+    return sp.csr_array((ratings[rows, places], (rows, items[rows, places])), shape=shape)
+
+
+def first_places(shape, n_kept=None) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows and columns of the first `n_kept` cells of each row, or of all, row by row."""
+    n_rows, n_columns = shape
+    n_kept = np.full(n_rows, n_columns) if n_kept is None else n_kept
+    rows, columns = np.nonzero(np.arange(n_columns) < n_kept[:, np.newaxis])
+    return rows, columns
 
 
 def filler_candidates(n_items: int, budget) -> np.ndarray:
@@ -131,14 +144,15 @@ def profiles_with_selected_items(
     return profiles_from_fillers(items, np.hstack([levels, ratings]), n_items)
 
 
-def rated_around_means(items, known, rng) -> sp.csr_array:
+def rated_around_means(items, known, rng, n_kept=None) -> sp.csr_array:
     """Return profiles of the items, (n_profiles, n_fillers), each rated as known users rate it.
 
-    Ratings are drawn from the normals of the items' known ratings.
+    Ratings are drawn from the normals of the items' known ratings; `n_kept` is that of
+    `profiles_from_fillers`.
     """
     statistics = rating_statistics(known)
     ratings = rng.normal(statistics.item_means[items], statistics.item_stds[items])
-    return profiles_from_fillers(items, ratings, known.shape[1])
+    return profiles_from_fillers(items, ratings, known.shape[1], n_kept)
 
 
 def average_profiles(known, budget, rng) -> sp.csr_array:

@@ -7,8 +7,7 @@ import scipy.sparse as sp
 
 from skrecsec.attacks._fillers import (
     filler_candidates,
-    profiles_from_fillers,
-    rating_statistics,
+    rated_around_means,
     sample_items,
     without_targets,
 )
@@ -42,7 +41,8 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
     %(auto_attack)s
 
     neighbor_items_ : ndarray of shape (n_neighbor_items,)
-        The fillers that all fake profiles rate, in the order in which they were chosen.
+        The fillers that all fake profiles rate, in the order in which they were chosen; a profile
+        of a genuine length that has no room for all rates the first of them.
 
     See Also
     --------
@@ -60,7 +60,8 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
     .. math:: w_{tj} = \frac{c_{tj} + f_t}{\sqrt{(c_t + f_t)(c_j + f)} + s}
 
     with c the numbers of genuine raters, estimated from those of the known ones, and s the
-    shrinkage. Fillers J are chosen one after another, each so that
+    shrinkage. Where profiles have genuine lengths, those who have no room for j are not counted.
+    Fillers J are chosen one after another, each so that
 
     .. math:: \sum_u \sum_t \min\Bigl(1, \frac{1}{\theta_u}
         \sum_{j \in J: u \text{ rated } j} w_{tj}\Bigr)^2
@@ -124,20 +125,19 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
         candidates = np.setdiff1d(filler_candidates(n_items, budget), items)
         others = sample_items(candidates, budget.n_profiles, n_others, rng)
         items = np.hstack([np.tile(items, (budget.n_profiles, 1)), others])
-        statistics = rating_statistics(known)
-        ratings = rng.normal(statistics.item_means[items], statistics.item_stds[items])
-        return profiles_from_fillers(items, ratings, n_items)
+        return rated_around_means(items, known, rng, budget.planned_fillers())
 
     def _most_winning(self, known, n_wanted, budget):
         pattern = sp.csr_array((np.ones(known.nnz), known.indices, known.indptr), known.shape)
-        weights = self._similarities(pattern, budget)
+        similarities = _Similarities(pattern, budget, self.shrinkage)
         fillers = sp.csc_array(without_targets(pattern, budget))
         shares = np.zeros((budget.target_items.size, known.shape[0]))
         shares[pattern[:, budget.target_items].toarray().T > 0] = np.inf  # nothing to win
         inverse = 1 / self._thresholds(pattern, budget)
         taken = np.diff(fillers.indptr) == 0
         items = []
-        for _ in range(n_wanted):
+        for place in range(n_wanted):
+            weights = similarities.of_fillers(place)
             gains = _gains(fillers.indptr, fillers.indices, weights, shares, inverse, taken)
             best = int(np.argmax(gains))
             if gains[best] <= 0:
@@ -147,20 +147,6 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
             raters = fillers.indices[fillers.indptr[best] : fillers.indptr[best + 1]]
             shares[:, raters] += weights[:, [best]] * inverse[raters]
         return np.array(items, dtype=np.int64)
-
-    def _similarities(self, pattern, budget):
-        """Return the similarities to targets of items that all fakes rate, (n_targets, n_items)."""
-        counts = np.diff(sp.csc_array(pattern).indptr) / budget.knowledge
-        common = (pattern[:, budget.target_items].T @ pattern).toarray() / budget.knowledge
-        n_fakes = np.count_nonzero(budget.planned_ratings(), axis=0)  # that rate each target
-        n_raters = np.outer(counts[budget.target_items] + n_fakes, counts + budget.n_profiles)
-        # A target that no fake rates is no neighbor that they make.
-        return np.divide(
-            common + n_fakes[:, np.newaxis],
-            np.sqrt(n_raters) + self.shrinkage,
-            out=np.zeros(common.shape),
-            where=n_fakes[:, np.newaxis] > 0,
-        )
 
     def _thresholds(self, pattern, budget):
         """Return the scores that known users' lists end with, positive."""
@@ -177,6 +163,31 @@ class NeighborhoodAttackTransformer(BaseAttackTransformer):
             thresholds[rows] = -np.partition(-scores, place, axis=1)[:, place]
         # Who has short lists, or knows nothing better than nothing, is won by the first filler.
         return np.maximum(thresholds, 1e-9)
+
+
+class _Similarities:
+    """Similarities to targets of items that fakes rate, all who have room for another filler."""
+
+    def __init__(self, pattern, budget, shrinkage):
+        self._counts = np.diff(sp.csc_array(pattern).indptr) / budget.knowledge
+        self._common = (pattern[:, budget.target_items].T @ pattern).toarray() / budget.knowledge
+        self._is_rated = budget.planned_ratings() > 0
+        self._n_fillers = budget.planned_fillers()
+        self._of_targets = self._counts[budget.target_items] + self._is_rated.sum(axis=0)
+        self._shrinkage = shrinkage
+
+    def of_fillers(self, place):
+        """Return those of the items, were each the filler at this place, (n_targets, n_items)."""
+        has_room = self._n_fillers > place
+        n_both = self._is_rated[has_room].sum(axis=0)[:, np.newaxis]
+        n_raters = np.outer(self._of_targets, self._counts + np.count_nonzero(has_room))
+        # What no fake rates together with a target is no neighbor of it that they make.
+        return np.divide(
+            self._common + n_both,
+            np.sqrt(n_raters) + self._shrinkage,
+            out=np.zeros(self._common.shape),
+            where=n_both > 0,
+        )
 
 
 def _n_other_targets(budget):

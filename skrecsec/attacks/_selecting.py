@@ -83,4 +83,5 @@ class BaseSelectionAttackTransformer(BaseAttackTransformer):
             selection = search_with_length(search, selection, self.n_fillers == "auto")
         self.n_iter_ = self.max_iter
         self.profile_size_ = selection.budget.profile_size
-        return rated_around_means(selection.fillers(), known, rng)
+        n_kept = selection.budget.planned_fillers()
+        return rated_around_means(selection.fillers(), known, rng, n_kept)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
-from skrecsec.attacks._fillers import candidates_by_popularity
+from skrecsec.attacks._fillers import candidates_by_popularity, first_places
 from skrecsec.utils._ranking import row_blocks, top_k
 
 # What the numbers start from: half a logarithmic popularity, and noise that tells profiles apart.
@@ -77,13 +77,14 @@ class Selection:
     def profiles(self) -> sp.csr_array:
         """Return fillers and targets as a matrix of ones, (n_profiles, n_items).
 
-        They are those that will be written: no target is in a profile that is not to rate it.
+        They are those that will be written: no target is in a profile that is not to rate it, and
+        of the fillers there are as many as the profile has room for.
         """
         budget, fillers = self.budget, self.fillers()
-        rows = np.repeat(np.arange(budget.n_profiles), fillers.shape[1])
+        filler_rows, places = first_places(fillers.shape, budget.planned_fillers())
         target_rows, targets = np.nonzero(budget.planned_ratings())
-        rows = np.concatenate([rows, target_rows])
-        items = np.concatenate([fillers.ravel(), budget.target_items[targets]])
+        rows = np.concatenate([filler_rows, target_rows])
+        items = np.concatenate([fillers[filler_rows, places], budget.target_items[targets]])
         profiles = sp.csr_array(
             (np.ones(items.size), (rows, items)), shape=(budget.n_profiles, self._n_items)
         )

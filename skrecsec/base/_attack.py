@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skrecsec.base._disguise import OBFUSCATIONS, Disguise, disguised, make_plan
+from skrecsec.base._disguise import OBFUSCATIONS, Disguise, disguised, make_budget
 from skrecsec.base._evade import Crafted, Step, evading, find_steps, share_detected, with_room
 from skrecsec.base._threat import (
     Budget,
@@ -250,7 +250,7 @@ class BaseAttackTransformer(
     def _craft_step(self, step, known, n_users, targets, levels, rngs):
         """Return the fake profiles of a step; equal generators make equal ones."""
         profile_rng, disguise_rng = rngs
-        plan = make_plan(
+        budget = make_budget(
             step.disguise,
             known=known,
             knowledge=max(self.knowledge, known.shape[0] / n_users),
@@ -261,10 +261,10 @@ class BaseAttackTransformer(
             levels=levels,
             rng=disguise_rng,
         )
-        check_size(plan.budget)
-        fillers = self._craft_profiles(known, plan.budget, profile_rng)
+        check_size(budget)
+        fillers = self._craft_profiles(known, budget, profile_rng)
         return disguised(
-            fillers, plan, known, step.disguise.obfuscation, self._ranks_fillers, disguise_rng
+            fillers, budget, known, step.disguise.obfuscation, self._ranks_fillers, disguise_rng
         )
 
     def fit_transform(self, X, y=None):

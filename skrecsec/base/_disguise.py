@@ -37,21 +37,10 @@ class Disguise(NamedTuple):
         return n_targets if asked in (None, "all") else min(int(asked), n_targets)
 
 
-class Plan(NamedTuple):
-    """What is decided before fillers are crafted.
-
-    `sizes`, (n_profiles,), is how many items each profile rates at most, or None where the budget
-    says it of all alike.
-    """
-
-    budget: Budget
-    sizes: np.ndarray | None
-
-
-def make_plan(
+def make_budget(
     disguise: Disguise, *, known, knowledge, n_profiles, n_fillers, targets, goal, levels, rng
-) -> Plan:
-    """Return the budget of an attack, and the lengths of its profiles."""
+) -> Budget:
+    """Return the budget of an attack: all that is decided before fillers are crafted."""
     n_targets = targets.size
     n_each = disguise.n_targets_each(n_targets)
     size = find_profile_size(n_fillers, known, n_each, n_targets - n_each)
@@ -69,10 +58,10 @@ def make_plan(
         knowledge=knowledge,
     )
     if disguise.profile_lengths == "fixed":
-        return Plan(budget, None)
+        return budget
     most = known.shape[1] - n_targets + n_each
     sizes = draw_lengths(known, budget, most, rng)
-    return Plan(budget._replace(profile_size=int(sizes.max())), sizes)
+    return budget._replace(profile_size=int(sizes.max()), profile_sizes=sizes)
 
 
 def extreme_levels(target_rating: str | int, goal: str, levels: np.ndarray) -> np.ndarray:
@@ -145,14 +134,19 @@ def draw_lengths(known, budget: Budget, most: int, rng: np.random.Generator) -> 
 
 
 def disguised(
-    fillers, plan: Plan, known, obfuscation: str | None, are_ranked: bool, rng: np.random.Generator
+    fillers,
+    budget: Budget,
+    known,
+    obfuscation: str | None,
+    are_ranked: bool,
+    rng: np.random.Generator,
 ):
     """Return the fake profiles (CSR) of crafted fillers.
 
     Where profiles are shortened, fillers are given up at random, or, if their ratings rank them,
     those with the lowest.
     """
-    budget, n_items = plan.budget, known.shape[1]
+    n_items = known.shape[1]
     rows, items, ratings = check_fillers(fillers, n_items, budget)
     keys = -ratings if are_ranked else rng.random(rows.size)
     if obfuscation == "noise":
@@ -162,9 +156,8 @@ def disguised(
     elif obfuscation == "popular":
         rows, items, ratings = _popular_fillers(np.bincount(rows, minlength=1), known, budget, rng)
         keys = rng.random(rows.size)
-    if plan.sizes is not None:
-        n_kept = plan.sizes - np.count_nonzero(budget.planned_ratings(), axis=1)
-        kept = _first_of_rows(rows, keys, n_kept)
+    if budget.profile_sizes is not None:
+        kept = _first_of_rows(rows, keys, budget.planned_fillers())
         rows, items, ratings = rows[kept], items[kept], ratings[kept]
     return add_targets(rows, items, ratings, n_items, budget)
 

@@ -52,6 +52,11 @@ class Budget(NamedTuple):
         Share of the genuine users that are known: what the attack was asked for, or more where that
         is less than the users it knows, one at least.
 
+    profile_sizes : ndarray of shape (n_profiles,), default=None
+        Number of items that each profile may rate, at most `profile_size`, targets included. None:
+        `profile_size` for all. An attack need not know of them: of longer profiles
+        `BaseAttackTransformer` gives up fillers.
+
     See Also
     --------
     BaseAttackTransformer : Draws up the budget and enforces it.
@@ -71,6 +76,7 @@ class Budget(NamedTuple):
     rating_levels: np.ndarray
     target_ratings: np.ndarray | None = None
     knowledge: float = 1.0
+    profile_sizes: np.ndarray | None = None
 
     @property
     def n_fillers(self) -> int:
@@ -96,6 +102,20 @@ class Budget(NamedTuple):
             return np.full((self.n_profiles, self.target_items.size), self.target_rating)
         return self.target_ratings
 
+    def planned_fillers(self) -> np.ndarray:
+        """Return how many fillers each profile has room for, at most `n_fillers`.
+
+        Returns
+        -------
+        n_fillers : ndarray of shape (n_profiles,), dtype int64
+            Not to be changed.
+        """
+        if self.profile_sizes is None:
+            return np.full(self.n_profiles, self.n_fillers)
+        sizes = np.minimum(self.profile_sizes, self.profile_size)
+        room = sizes - np.count_nonzero(self.planned_ratings(), axis=1)
+        return np.clip(room, 0, self.n_fillers)
+
     def of_profiles(self, start: int, stop: int) -> Budget:
         """Return the budget of a range of the profiles.
 
@@ -109,10 +129,11 @@ class Budget(NamedTuple):
         budget : Budget
             With as many profiles.
         """
-        planned = self.target_ratings
+        planned, sizes = self.target_ratings, self.profile_sizes
         return self._replace(
             n_profiles=stop - start,
             target_ratings=None if planned is None else planned[start:stop],
+            profile_sizes=None if sizes is None else sizes[start:stop],
         )
 
 

@@ -211,7 +211,8 @@ width : float, default={{default(width)}}
 {TEXTS["auto_attack"]}
 
 profile_size_ : int
-    Number of items that a fake profile rates, targets included.
+    Number of items that a fake profile rates, targets included; the longest one where their
+    lengths are genuine.
 
 n_iter_ : int
     Number of steps.

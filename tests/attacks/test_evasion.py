@@ -103,6 +103,16 @@ def test_budgets_of_some_profiles():
     assert Budget(3, 4, np.array([1, 0]), 5.0, LEVELS).of_profiles(1, 3).target_ratings is None
 
 
+def test_budgets_of_profiles_of_several_sizes():
+    planned = np.array([[5.0, 0], [4.0, 5.0], [0, 0]])
+    budget = Budget(3, 6, np.array([1, 0]), 5.0, LEVELS, planned)
+    assert_array_equal(budget.planned_fillers(), 4)  # what the profile with most targets has
+    budget = budget._replace(profile_sizes=np.array([3, 6, 2]))
+    assert_array_equal(budget.planned_fillers(), [2, 4, 2])
+    assert_array_equal(budget._replace(profile_size=4).planned_fillers(), [2, 2, 2])
+    assert_array_equal(budget.of_profiles(1, 3).planned_fillers(), [4, 2])
+
+
 # --- levels of the targets ------------------------------------------------------------------------
 
 

@@ -23,12 +23,11 @@ def fit(X, **parameters):
     return NeighborhoodAttackTransformer(**{**defaults, **parameters}).fit(X)
 
 
-def plain_choice(known, n_fakes, knowledge, n_wanted, n_neighbors, shrinkage, k, n_each=None):
+def plain_choice(known, fakes, knowledge, n_wanted, n_neighbors, shrinkage, k):
     """Choose fillers one after another, with loops over users, targets and items.
 
-    `n_each` fakes rate each target, all of them if it is None.
+    `fakes` has for each fake profile its targets and for how many fillers it has room.
     """
-    n_each = n_fakes if n_each is None else n_each
     rated = known > 0
     counts = rated.sum(axis=0)
     model = ItemKNNRecommender(n_neighbors, shrinkage=shrinkage * knowledge).fit(known)
@@ -36,17 +35,25 @@ def plain_choice(known, n_fakes, knowledge, n_wanted, n_neighbors, shrinkage, k,
     scores[:, TARGETS] = -np.inf
     thresholds = np.maximum(np.sort(scores, axis=1)[:, -k], 1e-9)
 
-    def similarity(target, item):
-        common = (rated[:, target] & rated[:, item]).sum() / knowledge + n_each
-        raters = [counts[target] / knowledge + n_each, counts[item] / knowledge + n_fakes]
-        return common / (np.sqrt(raters[0] * raters[1]) + shrinkage)
+    def similarity(target, item, place):
+        both = sum(target in targets and n_fillers > place for targets, n_fillers in fakes)
+        common = (rated[:, target] & rated[:, item]).sum() / knowledge + both
+        raters = [
+            counts[target] / knowledge + sum(target in targets for targets, _ in fakes),
+            counts[item] / knowledge + sum(n_fillers > place for _, n_fillers in fakes),
+        ]
+        return common / (np.sqrt(raters[0] * raters[1]) + shrinkage) if both > 0 else 0
 
     def objective(items):
         total = 0
         for user in range(known.shape[0]):
             for target in TARGETS:
                 if not rated[user, target]:
-                    score = sum(similarity(target, i) for i in items if rated[user, i])
+                    score = sum(
+                        similarity(target, i, place)
+                        for place, i in enumerate(items)
+                        if rated[user, i]
+                    )
                     total += min(1, score / thresholds[user]) ** 2
         return total
 
@@ -62,7 +69,7 @@ def test_fillers_against_loops():
     X = make_ratings(50, 30, density=0.25, random_state=1)
     attack = fit(X, n_fillers=6, n_neighbors=8, shrinkage=3.0, knowledge=0.6)
     known = X[attack.known_users_].toarray()
-    expected = plain_choice(known, 6, 0.6, 4, 8, 3.0, 10)
+    expected = plain_choice(known, 6 * [(TARGETS, 4)], 0.6, 4, 8, 3.0, 10)
     assert_array_equal(attack.neighbor_items_, expected)
     rated = attack.poison_.toarray() > 0
     assert rated[:, [*expected, *TARGETS]].all()
@@ -74,8 +81,38 @@ def test_fillers_for_targets_that_are_shared_out():
     attack = fit(X, targets_per_profile=1, **options)
     known = X[attack.known_users_].toarray()
     # No profile has both targets, so that each has room for five neighbors.
-    expected = plain_choice(known, 6, 0.6, 5, 5, 3.0, 2, n_each=3)
+    fakes = 3 * [(TARGETS[:1], 5), (TARGETS[1:], 5)]
+    expected = plain_choice(known, fakes, 0.6, 5, 5, 3.0, 2)
     assert_array_equal(attack.neighbor_items_, expected)
+
+
+def test_fillers_of_profiles_of_several_lengths():
+    """Later fillers are in fewer profiles; a short profile has the first ones."""
+    rng = np.random.default_rng(0)
+    is_rated = rng.random((50, 60)) < rng.uniform(0.05, 0.4, (50, 1))
+    X = sp.csr_array(is_rated * rng.integers(1, 6, is_rated.shape))
+    options = {"n_neighbors": 12, "shrinkage": 3.0, "knowledge": 0.6, "k": 2}
+    attack = fit(X, profile_lengths="genuine", targets_per_profile=1, **options)
+    rated = attack.poison_.toarray() > 0
+    n_fillers = rated.sum(axis=1) - 1
+    assert np.unique(n_fillers).size > 2
+    fakes = [
+        (np.array(TARGETS)[row[TARGETS]], n if n < n_fillers.max() else 12)
+        for row, n in zip(rated, n_fillers, strict=True)
+    ]
+    known = X[attack.known_users_].toarray()
+    expected = plain_choice(known, fakes, 0.6, n_fillers.max(), 12, 3.0, 2)
+    assert_array_equal(attack.neighbor_items_, expected)
+    for row, n in zip(rated, n_fillers, strict=True):
+        found = np.setdiff1d(np.flatnonzero(row), TARGETS)
+        assert_array_equal(found, np.sort(expected[:n]))
+
+
+def test_of_random_others_short_profiles_have_none(ratings):
+    attack = fit(ratings, n_neighbors=6, n_fillers=15, profile_lengths="genuine", attack_size=30)
+    rated = attack.poison_.toarray() > 0
+    first = attack.neighbor_items_
+    assert_array_equal(rated[:, first].sum(axis=1), np.minimum(rated.sum(axis=1) - 2, first.size))
 
 
 def test_a_target_that_no_profile_rates_asks_for_nothing():

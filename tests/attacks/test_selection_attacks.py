@@ -335,16 +335,34 @@ class TestAttacks:
             hits.append(TargetHitRatioScorer(made.target_items_)(model, X))
         assert hits[0] > hits[1] + 0.3
 
-    @pytest.mark.parametrize("n_fillers", ["auto", 9])
+    @pytest.mark.parametrize("n_fillers", ["auto", 18])
     @pytest.mark.parametrize("n_each", [1, 2, None])
-    def test_surrogates_see_what_is_written(self, attack, n_fillers, n_each, ratings, monkeypatch):
-        made = clone(attack).set_params(
-            target_items=[4, 9, 2], attack_size=7, n_fillers=n_fillers, targets_per_profile=n_each
-        )
+    @pytest.mark.parametrize("lengths", ["fixed", "genuine"])
+    def test_surrogates_see_what_is_written(
+        self, attack, lengths, n_each, n_fillers, ratings, monkeypatch
+    ):
+        made = clone(attack).set_params(target_items=[4, 9, 2], attack_size=7, n_fillers=n_fillers)
+        made.set_params(targets_per_profile=n_each, profile_lengths=lengths)
         poison, seen = fit_and_watch(made, ratings, monkeypatch)
+        sizes = np.count_nonzero(poison, axis=1)
+        assert made.profile_size_ == sizes.max()
+        assert (np.unique(sizes).size > 1) == (lengths == "genuine")
         assert_array_equal(seen[-1].toarray(), poison > 0)  # what it ended with
         for fakes in seen:
             assert_array_equal(fakes[:, [4, 9, 2]].toarray(), poison[:, [4, 9, 2]] > 0)
+            if n_fillers == 18:  # else shorter ones are tried
+                assert_array_equal(np.diff(fakes.indptr), sizes)
+
+    def test_profiles_of_genuine_lengths_get_targets_on_lists(self, attack):
+        X = make_ratings(300, 200, density=0.1, random_state=0)
+        hits = []
+        for seed in range(3):
+            made = clone(attack).set_params(attack_size=60, random_state=seed)
+            made.set_params(profile_lengths="genuine")
+            model = EASERecommender(reg=30.0).fit(made.fit_transform(X))
+            hits.append(TargetHitRatioScorer(made.target_items_)(model, X))
+        # 0.08 and 0.07 where fillers of the longest profile were given up at random
+        assert np.mean(hits) > (0.13 if isinstance(made, EASEAttackTransformer) else 0.1)
 
     def test_nuke_takes_targets_off_lists(self, attack):
         X = make_ratings(300, 200, density=0.1, random_state=0)
