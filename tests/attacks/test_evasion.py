@@ -111,6 +111,8 @@ def test_budgets_of_profiles_of_several_sizes():
     assert_array_equal(budget.planned_fillers(), [2, 4, 2])
     assert_array_equal(budget._replace(profile_size=4).planned_fillers(), [2, 2, 2])
     assert_array_equal(budget.of_profiles(1, 3).planned_fillers(), [4, 2])
+    budget = budget._replace(profile_sizes=np.array([1, 1, 9]))
+    assert_array_equal(budget.planned_fillers(), [0, 0, 4])
 
 
 # --- levels of the targets ------------------------------------------------------------------------
