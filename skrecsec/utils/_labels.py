@@ -15,7 +15,8 @@ def refuse_rows(detector, *, name: str) -> None:
 
     Indices of users mean nobody in particular to who shows a detector a crowd of their own.
     """
-    parameters = getattr(detector, "get_params", dict)()  # what has none is refused when cloned
+    # What has no such method is refused when it is cloned.
+    parameters: dict = getattr(detector, "get_params", dict)()
     for parameter, value in parameters.items():
         if value is not None and parameter.rpartition("__")[2] in _ROWS:
             raise ValueError(

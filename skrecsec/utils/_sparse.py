@@ -158,7 +158,7 @@ _CHECKS = {
 }
 
 
-def index_dtype(*sizes: int) -> type:
+def index_dtype(*sizes: int) -> type[np.integer]:
     """Return the integers that sparse matrices of these sizes have for indices, int32 if they can.
 
     SciPy leaves int64 indices as they are, and compiled code such as scikit-learn's trees takes
