@@ -12,7 +12,7 @@ _NEARNESS = 0.1
 
 def count_users(known, budget) -> int:
     """Return how many genuine users there are, known and unknown, as far as the attacker knows."""
-    return max(known.shape[0], round(known.shape[0] / budget.knowledge))
+    return round(known.shape[0] / budget.knowledge)
 
 
 def crowd(known, budget):

@@ -76,22 +76,25 @@ class Findings:
         models = {record["model"]: record for record in self.outcomes[name].records()}
         return models[self.judged if model is None else model]
 
+    def _any_outcome(self) -> Outcome:
+        """Return the outcome of some attack, for what is the same under all."""
+        return next(iter(self.outcomes.values()))
+
     def clean(self, model: str | None = None) -> dict:
         """Return the figures of a model on clean ratings; None: of the one that is judged."""
         on_clean = {"attacked": "clean", "defended": "clean_defense"}
-        return self.record(
-            next(iter(self.outcomes)), on_clean[self.judged if model is None else model]
-        )
+        name = on_clean[self.judged if model is None else model]
+        return next(record for record in self.clean_records() if record["model"] == name)
 
     def clean_records(self) -> list[dict]:
         """Return the figures of the victim and of the defense, if any, on clean ratings."""
-        outcome = next(iter(self.outcomes.values()))
+        outcome = self._any_outcome()
         clean = outcome.clean_models()
         return [record for record in outcome.records() if record["model"] in clean]
 
     def clean_title(self, model: str | None = None) -> str:
         """Return what tables and plots call a model on clean ratings; None: the one judged."""
-        return self.outcomes[next(iter(self.outcomes))].titles()[self.clean(model)["model"]]
+        return self._any_outcome().titles()[self.clean(model)["model"]]
 
     def attack_seconds(self, name: str) -> float:
         """Return the mean time of crafting."""
@@ -120,7 +123,7 @@ class Findings:
     def heading(self) -> list[str]:
         """Return the heading of the table, without that of the models."""
         heading = [METRICS[column].name(K, short=True) for column in COLUMNS]
-        outcome = next(iter(self.outcomes.values()))
+        outcome = self._any_outcome()
         if outcome.defense is not None:
             heading.append(f"{METRICS['target_hr'].name(K)} of {outcome.baseline}")
         if outcome.detector is not None:
@@ -129,7 +132,7 @@ class Findings:
 
     def lines(self) -> list[list[str]]:
         """Return the rows of the table as text: clean ratings, and attacks, the worst first."""
-        outcome = next(iter(self.outcomes.values()))
+        outcome = self._any_outcome()
         clean = [*(_cell(self.clean(), column) for column in COLUMNS[:2]), "-"]
         if outcome.defense is not None:
             clean.append(_cell(self.clean("attacked"), "target_hr"))
